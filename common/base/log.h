@@ -1,0 +1,26 @@
+/*
+ * log.h - one line a message on stderr; the suite's only global state.
+ *
+ * "<4>" priority prefixes are written when stderr is journald's stream ($JOURNAL_STREAM), a plain
+ * "cpam-wal-push: warning: " otherwise.  Safe from several threads.  Control bytes are escaped, so
+ * a name from outside can't forge a line.
+ */
+#ifndef CPAM_BASE_LOG_H
+#define CPAM_BASE_LOG_H
+
+#include "base/err.h"
+
+enum log_level
+{
+    LOG_ERROR,
+    LOG_WARNING,
+    LOG_INFO,
+    LOG_DEBUG
+};
+
+void log_start(const char *program, enum log_level level);
+void cpam_log(enum log_level level, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* The sentence, then the hint as a line of its own. */
+void log_failure(const struct cpam_err *err);
+
+#endif

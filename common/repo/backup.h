@@ -1,0 +1,77 @@
+/*
+ * backup.h - backups as a repository lists them: intent, sequence, summary.
+ *
+ * intent/<label> reserves the label; seq/<20 digits> numbers the backup; backup/<label>/summary.json
+ * is the commit point.  No summary, no backup.  Summaries are believed only when their signature
+ * holds; numbers and `prev` digests chain them, so that a backup that was taken away shows
+ * (format-1.md fault 8).
+ */
+#ifndef CPAM_REPO_BACKUP_H
+#define CPAM_REPO_BACKUP_H
+
+#include "pg/segment.h"
+#include "repo/repo.h"
+
+enum
+{
+    BACKUP_LABEL_MAX = 65,
+    BACKUPS_MAX = 20000 /* listed at most */
+};
+
+struct backup_summary
+{
+    char label[BACKUP_LABEL_MAX];
+    uint64_t sysid;
+    uint64_t seq;
+    uint8_t prev[SHA256_SIZE]; /* zeros for the first */
+    bool has_prev;
+    char kind[16]; /* "full" */
+    char epoch[BACKUP_LABEL_MAX];
+    unsigned major;
+    char pg_version[64]; /* as the server told it */
+    struct timeline timeline;
+    struct lsn start, stop;
+    int64_t start_time, stop_time; /* us since 1970 UTC, by the database's clock */
+    uint32_t segment_size;
+    uint64_t files, bytes, packs, stored_bytes;
+    bool has_checksums;
+    char snapshot[1024]; /* pg_current_snapshot() right after the stop, or "" (trap 19) */
+    uint8_t manifest_h[SHA256_SIZE], manifest_d[SHA256_SIZE];
+    uint64_t manifest_size;
+    char wal_first[SEGMENT_NAME_MAX], wal_last[SEGMENT_NAME_MAX];
+    char tool_version[32];
+    uint8_t digest[SHA256_SIZE]; /* of the stored text: what the next backup's prev must be */
+};
+
+/* All summaries that verify, by seq; plus what does not fit, for a person. */
+struct backup_list
+{
+    struct backup_summary *items;
+    size_t count;
+    char *
+        *findings; /* sentences: a missing number, a broken chain, a summary that does not verify */
+    size_t finding_count;
+    bool proven_loss; /* a missing number or chain break: refused without --accept-end */
+};
+enum cpam_status backup_list_read(struct repo *repo, struct backup_list **out,
+                                  struct cpam_err *err) CPAM_CHECK;
+void backup_list_free(struct backup_list *list);
+CPAM_SCOPED(backup_list_free, struct backup_list);
+
+enum cpam_status backup_summary_read(struct repo *repo, const char *label,
+                                     struct backup_summary *out, struct cpam_err *err) CPAM_CHECK;
+
+/* Reserve "<prefix><YYYYMMDD>_<HHMMSS>" for now (UTC): intent/<label>, tried again a second later
+   while taken. */
+enum cpam_status backup_reserve(struct repo *repo, const char *prefix, uint64_t sysid,
+                                char label[BACKUP_LABEL_MAX], struct cpam_err *err) CPAM_CHECK;
+
+/*
+ * Number the backup and put its summary: the moment the backup exists.  Fills seq, prev, digest of
+ * *summary.  A seq object without a summary (a push that died between the two) is finished or
+ * passed over as format-1.md's section 0 says.
+ */
+enum cpam_status backup_commit(struct repo *repo, struct backup_summary *summary,
+                               struct cpam_err *err) CPAM_CHECK;
+
+#endif
