@@ -1,0 +1,127 @@
+/*
+ * log.c - one line a message on stderr, written with one write(2) so that lines of several threads
+ * and processes do not mix.
+ */
+#include "base/log.h"
+
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum
+{
+    LINE_MAX_BYTES = 4096
+};
+
+static const struct
+{
+    const char *word;
+    char priority; /* sd-daemon(3) */
+} levels[] = {
+    [LOG_ERROR] = {"error", '3'},
+    [LOG_WARNING] = {"warning", '4'},
+    [LOG_INFO] = {"info", '6'},
+    [LOG_DEBUG] = {"debug", '7'},
+};
+
+static const char *program_name = "cpam";
+static _Atomic int log_limit = LOG_INFO;
+static bool to_journal;
+
+/* systemd.exec(5): $JOURNAL_STREAM is "device:inode" of the stream the journal reads. */
+static bool
+stderr_is_journal(void)
+{
+    const char *stream = getenv("JOURNAL_STREAM");
+    struct stat found;
+    char mine[64];
+
+    if (stream == NULL || fstat(STDERR_FILENO, &found) != 0)
+        return false;
+    snprintf(mine, sizeof(mine), "%ju:%ju", (uintmax_t) found.st_dev, (uintmax_t) found.st_ino);
+    return strcmp(stream, mine) == 0;
+}
+
+void
+log_start(const char *program, enum log_level level)
+{
+    program_name = program;
+    atomic_store(&log_limit, (int) level);
+    to_journal = stderr_is_journal();
+}
+
+/* Appends text with control bytes shown; leaves room for the line feed. */
+static size_t
+put_text(char line[LINE_MAX_BYTES], size_t at, const char *text)
+{
+    for (; *text != '\0'; text++)
+    {
+        unsigned char byte = (unsigned char) *text;
+        char shown[5] = {(char) byte, '\0'};
+
+        if (byte < 0x20 || byte == 0x7f)
+            snprintf(shown, sizeof(shown), "\\x%02x", byte);
+        size_t size = strlen(shown);
+        if (size > LINE_MAX_BYTES - 2 - at)
+            break;
+        memcpy(line + at, shown, size);
+        at += size;
+    }
+    return at;
+}
+
+static void
+put_line(enum log_level level, const char *word, const char *text)
+{
+    char line[LINE_MAX_BYTES];
+    size_t at = 0;
+
+    if (to_journal)
+        at = (size_t) snprintf(line, sizeof(line), "<%c>", levels[level].priority);
+    at = put_text(line, at, program_name);
+    at = put_text(line, at, ": ");
+    if (word != NULL)
+    {
+        at = put_text(line, at, word);
+        at = put_text(line, at, ": ");
+    }
+    at = put_text(line, at, text);
+    line[at++] = '\n';
+    /* nothing can be done about a log that can't be written */
+    for (size_t done = 0; done < at;)
+    {
+        ssize_t written = write(STDERR_FILENO, line + done, at - done);
+
+        if (written <= 0)
+            return;
+        done += (size_t) written;
+    }
+}
+
+void
+cpam_log(enum log_level level, const char *fmt, ...)
+{
+    char text[LINE_MAX_BYTES];
+    va_list args;
+
+    if ((int) level > atomic_load(&log_limit))
+        return;
+    va_start(args, fmt);
+    vsnprintf(text, sizeof(text), fmt, args);
+    va_end(args);
+    put_line(level, level == LOG_INFO ? NULL : levels[level].word, text);
+}
+
+void
+log_failure(const struct cpam_err *err)
+{
+    put_line(LOG_ERROR, levels[LOG_ERROR].word, err->text);
+    if (err->hint[0] != '\0')
+        put_line(LOG_ERROR, "hint", err->hint);
+}
