@@ -1,0 +1,1 @@
+"""What live tests share: PostgreSQL clusters, an S3 server, the programs, temporary folders, TAP."""
