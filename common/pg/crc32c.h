@@ -14,4 +14,10 @@ uint32_t crc32c(uint32_t crc, const void *data, size_t size);
 /* The CRC of A||B from the CRCs of A and B and the length of B. */
 uint32_t crc32c_combine(uint32_t crc_a, uint32_t crc_b, uint64_t size_b);
 
+/* The same as feeding `size` zero bytes (a hole of a sparse file), in logarithmic time. */
+uint32_t crc32c_zeros(uint32_t crc, uint64_t size);
+
+/* As crc32c() on a CPU without the instruction: for tests.  Not safe from several threads. */
+uint32_t crc32c_portable(uint32_t crc, const void *data, size_t size);
+
 #endif
