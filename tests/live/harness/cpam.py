@@ -44,10 +44,18 @@ def path(name):
     return found
 
 
-def sample(name):
-    """The text of a file of pgconf-samples/, with the path of the programs put in."""
+def sample(name, **replaced):
+    """The text of a file of pgconf-samples/ with what is another here put in: the programs' folder, and
+    the values a sample can only guess (config=, data=, repo=, key=).  RuntimeError if it has none."""
+    guessed = {"config": "/etc/cpam/backup-config.yaml", "data": "/var/lib/postgresql/15/main",
+               "repo": "/var/backups/cpam", "key": "/etc/cpam/key"}
     with open(os.path.join(SOURCE_ROOT, "pgconf-samples", name), encoding="utf-8") as file:
-        return file.read().replace("/usr/bin/cpam-", programs() + "/cpam-")
+        text = file.read().replace("/usr/bin/cpam-", programs() + "/cpam-")
+    for what, value in replaced.items():
+        if guessed[what] not in text:
+            raise RuntimeError(f"{name} does not name {guessed[what]}")
+        text = text.replace(guessed[what], str(value))
+    return text
 
 
 class Result:
