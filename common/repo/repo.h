@@ -27,6 +27,12 @@ struct repo_settings
     const struct store_opener *opener; /* kept; outlives the repo */
     enum codec_id wal_codec, base_codec;
     int wal_level, base_level;
+    /* Where a WAL segment larger than 64 MiB is sealed before it is sent, in an unlinked file.
+       NULL: /var/tmp. */
+    const char *spool;
+    /* Where the bytes of a summary are kept until it is stored, so that the next push can finish
+       what this one could not (format-1.md section 0, seq).  NULL: they are not kept. */
+    const char *state;
 };
 
 struct repo;

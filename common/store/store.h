@@ -113,6 +113,10 @@ struct store
     char *url;                /* for messages; never holds a secret; owned by the implementation */
 };
 
+/* CPAM_INVALID for anything that is not a key as described above.  The operations check by
+   themselves. */
+enum cpam_status store_key_check(const char *key, struct cpam_err *err) CPAM_CHECK;
+
 /*
  * put_new: put-if-absent of a body in memory, as one request.  When the answer got lost and the
  * retry finds the name taken, the answer is still CPAM_EXISTS: telling one's own object from

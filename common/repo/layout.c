@@ -1,0 +1,106 @@
+/*
+ * layout.c - making the keys of a repository.
+ */
+#include "repo/layout.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+void
+layout_cluster(uint64_t sysid, char out[LAYOUT_KEY_MAX])
+{
+    snprintf(out, LAYOUT_KEY_MAX, LAYOUT_CLUSTERS "%" PRIu64 ".json", sysid);
+}
+
+void
+layout_wal_root(uint64_t sysid, char out[LAYOUT_KEY_MAX])
+{
+    snprintf(out, LAYOUT_KEY_MAX, "wal/%" PRIu64 "/", sysid);
+}
+
+void
+layout_wal_timeline(uint64_t sysid, struct timeline timeline, char out[LAYOUT_KEY_MAX])
+{
+    snprintf(out, LAYOUT_KEY_MAX, "wal/%" PRIu64 "/%08" PRIX32 "/", sysid, timeline.id);
+}
+
+void
+layout_wal(uint64_t sysid, const struct archive_name *name, char out[LAYOUT_KEY_MAX])
+{
+    if (name->kind == ARCHIVE_HISTORY)
+        snprintf(out, LAYOUT_KEY_MAX, "wal/%" PRIu64 "/%s", sysid, name->text);
+    else
+        snprintf(out, LAYOUT_KEY_MAX, "wal/%" PRIu64 "/%08" PRIX32 "/%08" PRIX32 "/%s", sysid,
+                 name->timeline.id, name->log, name->text);
+}
+
+void
+layout_wal_beside(uint64_t sysid, const struct archive_name *name, const uint8_t *content_id,
+                  char out[LAYOUT_KEY_MAX])
+{
+    layout_wal(sysid, name, out);
+    size_t at = strlen(out);
+
+    if (at < LAYOUT_KEY_MAX - 1)
+        out[at++] = '.';
+    for (int i = 0; i < 8 && at + 2 < LAYOUT_KEY_MAX; i++, at += 2)
+        snprintf(out + at, LAYOUT_KEY_MAX - at, "%02x", content_id[i]);
+}
+
+enum cpam_status
+label_check(const char *label, struct cpam_err *err)
+{
+    size_t length = strlen(label);
+
+    if (length == 0 || length > LABEL_LENGTH_MAX || strspn(label, LAYOUT_LABEL_CHARACTER) != length)
+        return cpam_fail(err, CPAM_INVALID, 0,
+                         "\"%.80s\" is not a backup label: 1 to %d letters, digits and '_'", label,
+                         LABEL_LENGTH_MAX);
+    return CPAM_OK;
+}
+
+void
+layout_intent(const char *label, char out[LAYOUT_KEY_MAX])
+{
+    snprintf(out, LAYOUT_KEY_MAX, LAYOUT_INTENTS "%s", label);
+}
+
+void
+layout_tomb(const char *label, char out[LAYOUT_KEY_MAX])
+{
+    snprintf(out, LAYOUT_KEY_MAX, LAYOUT_TOMBS "%s", label);
+}
+
+void
+layout_sequence(uint64_t number, char out[LAYOUT_KEY_MAX])
+{
+    snprintf(out, LAYOUT_KEY_MAX, LAYOUT_SEQUENCE "%0*" PRIu64, SEQUENCE_DIGITS, number);
+}
+
+void
+layout_summary(const char *label, char out[LAYOUT_KEY_MAX])
+{
+    snprintf(out, LAYOUT_KEY_MAX, LAYOUT_BACKUPS "%s/" LAYOUT_SUMMARY_FILE, label);
+}
+
+void
+layout_manifest(const char *label, char out[LAYOUT_KEY_MAX])
+{
+    snprintf(out, LAYOUT_KEY_MAX, LAYOUT_BACKUPS "%s/manifest", label);
+}
+
+void
+layout_pack(const char *label, unsigned attempt, uint32_t counter, char out[LAYOUT_KEY_MAX])
+{
+    snprintf(out, LAYOUT_KEY_MAX, LAYOUT_BACKUPS "%s/pack/%02x%06" PRIx32, label, attempt & 0xffu,
+             counter & 0xffffffu);
+}
+
+const char *
+layout_base_name(const char *key)
+{
+    const char *slash = strrchr(key, '/');
+
+    return slash == NULL ? key : slash + 1;
+}

@@ -1,0 +1,319 @@
+/*
+ * wal_archive.c - making a WAL file durable under a name nobody can take twice.
+ *
+ * The name is asked for first, with one ranged request for the header of what may be there: the
+ * same content again costs that request and sends no body (requirements row P1).  Only an absent
+ * name is put, with put-if-absent, so that of two pushers one wins whatever happens in between (P3).
+ * A name that is taken after all is compared in the same way: it may be our own object, whose
+ * answer was lost (format-1.md fault 29).
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/text.h"
+#include "io/file.h"
+#include "repo/layout.h"
+#include "repo/wal_item.h"
+#include "repo/wal_seal.h"
+
+static const enum object_kind kinds[] = {
+    [ARCHIVE_SEGMENT] = OBJECT_WAL,
+    [ARCHIVE_HISTORY] = OBJECT_HISTORY,
+    [ARCHIVE_BACKUP_HISTORY] = OBJECT_BACKUP_HISTORY,
+    [ARCHIVE_PARTIAL] = OBJECT_PARTIAL,
+};
+
+enum object_kind
+wal_object_kind(enum archive_name_kind kind)
+{
+    return kinds[kind];
+}
+
+/* One name of one item in one repository. */
+struct putting
+{
+    struct repo *repo;
+    struct wal_item *item;
+    char key[LAYOUT_KEY_MAX];
+    uint8_t content_id[CONTENT_ID_SIZE];
+};
+
+static enum cpam_status
+add_to_id(void *arg, const void *data, size_t size, struct cpam_err *err)
+{
+    return content_id_add(arg, data, size, err);
+}
+
+enum cpam_status
+wal_content_id(struct repo *repo, struct wal_item *item, const char *key,
+               uint8_t out[CONTENT_ID_SIZE], struct cpam_err *err)
+{
+    CPAM_AUTO(content_id_free) struct content_id *id = NULL;
+
+    CPAM_TRY(content_id_new(repo_keyring(repo), key, &id, err));
+    CPAM_TRY(wal_item_each(item, add_to_id, id, err));
+    return content_id_end(id, out, err);
+}
+
+/* Compares what is stored with the item while it is read, and keeps its first page. */
+struct comparing
+{
+    struct sink base;
+    struct putting *put;
+    uint64_t at;
+    bool differs;
+    uint8_t head[WAL_LONG_HEADER_SIZE];
+};
+
+static enum cpam_status
+compare_piece(struct wal_item *item, const void *data, size_t size, uint64_t at, bool *differs,
+              struct cpam_err *err)
+{
+    uint8_t piece[16 << 10];
+
+    if (size > item->size || at > item->size - size)
+    {
+        *differs = true;
+        return CPAM_OK;
+    }
+    if (item->fd < 0)
+    {
+        *differs = memcmp(item->data.data + at, data, size) != 0;
+        return CPAM_OK;
+    }
+    for (size_t done = 0; done < size && !*differs;)
+    {
+        size_t want = size - done < sizeof(piece) ? size - done : sizeof(piece);
+        size_t got;
+
+        CPAM_TRY(file_read_at(item->io, item->fd, item->path, piece, want, at + done, &got, err));
+        *differs = got != want || memcmp(piece, (const uint8_t *) data + done, want) != 0;
+        done += want;
+    }
+    return CPAM_OK;
+}
+
+static enum cpam_status
+compare_write(struct sink *sink, const void *data, size_t size, struct cpam_err *err)
+{
+    struct comparing *self = (struct comparing *) sink;
+    struct wal_item *item = self->put->item;
+
+    if (self->at < sizeof(self->head))
+    {
+        size_t room = sizeof(self->head) - (size_t) self->at;
+
+        memcpy(self->head + self->at, data, size < room ? size : room);
+    }
+    if (!self->differs)
+        CPAM_TRY(compare_piece(item, data, size, self->at, &self->differs, err));
+    self->at += size;
+    return CPAM_OK;
+}
+
+static enum cpam_status
+compare_finish(struct sink *sink, struct cpam_err *err)
+{
+    (void) sink;
+    (void) err;
+    return CPAM_OK;
+}
+
+static void
+compare_free(struct sink *sink)
+{
+    (void) sink; /* lives on its user's stack */
+}
+
+/*
+ * The ids differ although the lengths do not.  After a rotation of keys the same content has
+ * another id (format-1.md section 0), so where an identity is held the content itself decides; it
+ * also tells what the stored file is.
+ */
+static enum cpam_status
+compare_content(struct putting *put, bool *same, struct wal_page *page, bool *has_page,
+                struct cpam_err *err)
+{
+    static const struct sink_ops ops = {compare_write, compare_finish, compare_free};
+    struct comparing compare = {.base.ops = &ops, .put = put};
+    struct cpam_err ignored;
+
+    *same = false;
+    *has_page = false;
+    if (!keyring_can_open(repo_keyring(put->repo)))
+        return CPAM_OK;
+    CPAM_TRY(wal_object_read(put->repo, put->item->sysid, put->key,
+                             wal_object_kind(put->item->name.kind), &compare.base, NULL, err));
+    *same = !compare.differs && compare.at == put->item->size;
+    *has_page = compare.at >= sizeof(compare.head) &&
+                wal_page_parse(compare.head, sizeof(compare.head), page, &ignored) == CPAM_OK;
+    return CPAM_OK;
+}
+
+/* Could an object of this size hold what its header says?  Cut-off objects are not "there". */
+static bool
+size_plausible(const struct object_header *header, uint64_t size)
+{
+    uint64_t frames = (header->raw_length + header->frame_size - 1) / header->frame_size;
+    uint64_t least = OBJECT_HEADER_SIZE + (uint64_t) header->stanzas_size +
+                     frames * (OBJECT_FRAME_HEADER_SIZE + OBJECT_TAG_SIZE + 1) +
+                     OBJECT_FRAME_HEADER_SIZE + OBJECT_TAG_SIZE + 16 + OBJECT_TAIL_SIZE;
+
+    return header->raw_length == OBJECT_LENGTH_UNKNOWN || size >= least;
+}
+
+static enum cpam_status
+refuse_other(struct putting *put, const struct object_header *stored, const struct wal_page *page,
+             struct cpam_err *err)
+{
+    char theirs[2 * CONTENT_ID_SIZE + 1], ours[2 * CONTENT_ID_SIZE + 1], when[TEXT_TIME_MAX];
+    const struct wal_item *item = put->item;
+    char stored_timeline[32] = "not looked at";
+    char our_timeline[32];
+
+    text_hex(stored->content_id, CONTENT_ID_SIZE, theirs);
+    text_hex(put->content_id, CONTENT_ID_SIZE, ours);
+    text_format_time(stored->created, when);
+    if (page != NULL)
+        snprintf(stored_timeline, sizeof(stored_timeline), "%" PRIu32, page->timeline.id);
+    else if (item->name.kind == ARCHIVE_HISTORY)
+        snprintf(stored_timeline, sizeof(stored_timeline), "%" PRIu32, item->name.timeline.id);
+    snprintf(our_timeline, sizeof(our_timeline), "%" PRIu32,
+             item->page.timeline.id != 0 ? item->page.timeline.id : item->name.timeline.id);
+    cpam_fail(err, CPAM_EXISTS, 0,
+              "\"%s\" is archived with other content: stored since %s, content id %s, %" PRIu64
+              " bytes, system identifier %" PRIu64 ", timeline %s; refused now: content id %s, "
+              "%" PRIu64 " bytes, system identifier %" PRIu64 ", timeline %s",
+              item->name.text, when, theirs, stored->raw_length, stored->sysid, stored_timeline,
+              ours, item->size, item->sysid, our_timeline);
+    cpam_err_hint(err, "nothing was changed; two servers are writing the same timeline, or one was "
+                       "restored without a new one: find out which of them is the real one");
+    return CPAM_EXISTS;
+}
+
+enum verdict
+{
+    VERDICT_ABSENT,
+    VERDICT_SAME,
+    VERDICT_OTHER
+};
+
+/* What has the name?  h (may be NULL) gets the header hash of what is there. */
+static enum cpam_status
+look(struct putting *put, enum verdict *verdict, uint8_t h[SHA256_SIZE], struct cpam_err *err)
+{
+    struct object_header stored;
+    struct wal_page page;
+    bool same = false, has_page = false;
+    uint64_t size = 0;
+    enum cpam_status status;
+
+    *verdict = VERDICT_ABSENT;
+    status = wal_object_header(put->repo, put->item->sysid, put->key,
+                               wal_object_kind(put->item->name.kind), &stored, &size, err);
+    /* with nothing but a marker, the name is free for put-if-absent to decide */
+    if (status == CPAM_NOT_FOUND || status == CPAM_UNKNOWN)
+        return CPAM_OK;
+    if (status == CPAM_CORRUPT || status == CPAM_FOREIGN)
+        cpam_err_hint(err, "something that this repository's writer did not write has this name: "
+                           "run cpam-verify, and find out who can write to the store");
+    if (status != CPAM_OK)
+        return status;
+    if (h != NULL)
+        memcpy(h, stored.h, SHA256_SIZE);
+    if (!size_plausible(&stored, size))
+        return cpam_fail(err, CPAM_CORRUPT, 0,
+                         "\"%s\" is archived, but cut short: %" PRIu64 " bytes can't hold %" PRIu64
+                         " bytes of content",
+                         put->key, size, stored.raw_length);
+    if (stored.raw_length == put->item->size)
+    {
+        same = memcmp(stored.content_id, put->content_id, CONTENT_ID_SIZE) == 0;
+        if (!same)
+            CPAM_TRY(compare_content(put, &same, &page, &has_page, err));
+    }
+    *verdict = same ? VERDICT_SAME : VERDICT_OTHER;
+    if (!same)
+        refuse_other(put, &stored, has_page ? &page : NULL, err);
+    return CPAM_OK;
+}
+
+/* VERDICT_OTHER leaves the sentence of the refusal in *err. */
+static enum cpam_status
+put_name(struct putting *put, enum verdict *verdict, bool *was_there, struct cpam_err *err)
+{
+    struct cluster_record record;
+    struct object_digest digest;
+    uint8_t stored_h[SHA256_SIZE];
+    enum cpam_status status;
+
+    *was_there = false;
+    CPAM_TRY(wal_content_id(put->repo, put->item, put->key, put->content_id, err));
+    CPAM_TRY(look(put, verdict, NULL, err));
+    if (*verdict != VERDICT_ABSENT)
+    {
+        *was_there = *verdict == VERDICT_SAME;
+        return CPAM_OK;
+    }
+    /* P6: asked only where something is about to be written; what is there passed once */
+    status = cluster_record_get(put->repo, put->item->sysid, &record, err);
+    if (status == CPAM_NOT_FOUND)
+        return err->status = CPAM_FOREIGN;
+    if (status != CPAM_OK)
+        return status;
+    status = wal_seal_put(put->repo, put->item, put->key, put->content_id, &digest, err);
+    if (status != CPAM_EXISTS)
+    {
+        *verdict = VERDICT_SAME;
+        return status;
+    }
+    CPAM_TRY(look(put, verdict, stored_h, err));
+    if (*verdict == VERDICT_ABSENT)
+        return cpam_fail(err, CPAM_UNKNOWN, 0,
+                         "\"%s\" could not be put because it exists, and then did not exist",
+                         put->key);
+    /* our own header hash: the object is this very one, and the answer to its put was lost */
+    *was_there = *verdict == VERDICT_SAME && memcmp(stored_h, digest.h, SHA256_SIZE) != 0;
+    return CPAM_OK;
+}
+
+static enum cpam_status
+put_item(struct repo *repo, struct wal_item *item, bool *was_there, struct cpam_err *err)
+{
+    struct putting put = {.repo = repo, .item = item};
+    enum verdict verdict;
+
+    layout_wal(item->sysid, &item->name, put.key);
+    CPAM_TRY(put_name(&put, &verdict, was_there, err));
+    if (verdict == VERDICT_SAME)
+        return CPAM_OK;
+    if (item->name.kind != ARCHIVE_PARTIAL && item->name.kind != ARCHIVE_BACKUP_HISTORY)
+        return err->status;
+
+    /* postgresql.md trap 9: an archiver stuck on one of these would block everything behind it */
+    char first[LAYOUT_KEY_MAX];
+
+    memcpy(first, put.key, sizeof(first));
+    layout_wal_beside(item->sysid, &item->name, put.content_id, put.key);
+    CPAM_TRY(put_name(&put, &verdict, was_there, err));
+    if (verdict != VERDICT_SAME)
+        return err->status;
+    if (!*was_there)
+        cpam_log(LOG_WARNING,
+                 "\"%s\" is archived with other content; this one was put beside it "
+                 "as \"%s\"",
+                 first, put.key);
+    return CPAM_OK;
+}
+
+enum cpam_status
+wal_archive_put(struct repo *repo, struct wal_item *item, bool *was_there, struct cpam_err *err)
+{
+    enum cpam_status status = put_item(repo, item, was_there, err);
+
+    if (status != CPAM_OK)
+        cpam_err_prefix(err, "repository \"%s\"", repo_name(repo));
+    return status;
+}

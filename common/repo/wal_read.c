@@ -1,0 +1,312 @@
+/*
+ * wal_read.c - files out of the archive, checked while they pass.
+ *
+ * A sealed segment is held in memory before it is opened, so that in a store with versions the
+ * right one can be chosen first; this costs one request in a store without.  What is too large for
+ * that is chosen by its header and then streamed.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "repo/authentic.h"
+#include "repo/layout.h"
+#include "repo/wal_seal.h"
+
+enum
+{
+    HELD_MAX = 80 << 20 /* bytes of a sealed object that are held in memory */
+};
+
+struct header_check
+{
+    struct object_opener *opener;
+    const struct object_want *want;
+    struct object_header *header;
+};
+
+static enum cpam_status
+header_check(void *arg, const void *data, size_t size, struct cpam_err *err)
+{
+    const struct header_check *check = arg;
+
+    if (size < OBJECT_HEADER_SIZE)
+        return cpam_fail(err, CPAM_CORRUPT, 0, "\"%s\" is cut short: %zu bytes are no object",
+                         check->want->name, size);
+    return object_header_check(check->opener, check->want, data, size, check->header, err);
+}
+
+/* A range that starts behind the end is the store's way to say "empty"; so is a shorter answer. */
+static enum cpam_status
+choose_version(struct repo *repo, const struct object_want *want, struct object_header *header,
+               struct store_info *info, struct cpam_err *err)
+{
+    CPAM_AUTO(cpam_buf_clear) struct cpam_buf head = {0};
+    static const struct store_range range = {0, OBJECT_HEADER_SIZE};
+    struct object_opener *opener;
+
+    CPAM_TRY(repo_opener(repo, &opener, err));
+    struct header_check check = {opener, want, header};
+    return authentic_get(repo_store(repo), want->name, &range, OBJECT_HEADER_SIZE, header_check,
+                         &check, &head, info, err);
+}
+
+enum cpam_status
+wal_object_header(struct repo *repo, uint64_t sysid, const char *key, enum object_kind kind,
+                  struct object_header *out, uint64_t *size, struct cpam_err *err)
+{
+    struct object_want want = {.kind = kind, .sysid = sysid, .name = key};
+    struct store_info info;
+
+    CPAM_TRY(choose_version(repo, &want, out, &info, err));
+    if (size != NULL)
+        *size = info.size;
+    return CPAM_OK;
+}
+
+/* The end of a chain that passes on to a sink somebody else owns. */
+struct sink_lent
+{
+    struct sink base;
+    struct sink *to;
+};
+
+static enum cpam_status
+lent_write(struct sink *sink, const void *data, size_t size, struct cpam_err *err)
+{
+    return sink_write(((struct sink_lent *) sink)->to, data, size, err);
+}
+
+static enum cpam_status
+lent_finish(struct sink *sink, struct cpam_err *err)
+{
+    (void) sink;
+    (void) err;
+    return CPAM_OK;
+}
+
+static void
+lent_free(struct sink *sink)
+{
+    (void) sink; /* lives on its user's stack, and `to` is not ours */
+}
+
+static enum cpam_status
+open_held(struct repo *repo, const struct object_want *want, const struct cpam_buf *sealed,
+          struct sink *to, struct object_header *header, struct cpam_err *err)
+{
+    static const struct sink_ops ops = {lent_write, lent_finish, lent_free};
+    struct sink_lent lent = {{&ops, NULL}, to};
+    CPAM_AUTO(sink_free) struct sink *chain = &lent.base;
+    struct object_opener *opener;
+
+    CPAM_TRY(repo_opener(repo, &opener, err));
+    CPAM_TRY(object_open_push(&chain, opener, want, header, err));
+    CPAM_TRY(sink_write(chain, sealed->data, sealed->size, err));
+    return sink_finish(chain, err);
+}
+
+static enum cpam_status
+read_streamed(struct repo *repo, const struct object_want *want, struct sink *to,
+              struct object_header *header, struct cpam_err *err)
+{
+    static const struct sink_ops ops = {lent_write, lent_finish, lent_free};
+    struct sink_lent lent = {{&ops, NULL}, to};
+    CPAM_AUTO(sink_free) struct sink *chain = &lent.base;
+    struct object_opener *opener;
+    struct object_header chosen;
+    struct store_info info;
+
+    CPAM_TRY(choose_version(repo, want, &chosen, &info, err));
+    CPAM_TRY(repo_opener(repo, &opener, err));
+    /* the header that was authenticated, and no other */
+    struct object_want exact = *want;
+    exact.h = chosen.h;
+    CPAM_TRY(object_open_push(&chain, opener, &exact, header, err));
+    CPAM_TRY(store_get(repo_store(repo), want->name, info.version, NULL, chain, &info, err));
+    return sink_finish(chain, err);
+}
+
+enum cpam_status
+wal_object_read(struct repo *repo, uint64_t sysid, const char *key, enum object_kind kind,
+                struct sink *to, struct object_header *header, struct cpam_err *err)
+{
+    CPAM_AUTO(cpam_buf_clear) struct cpam_buf sealed = {0};
+    struct object_want want = {.kind = kind, .sysid = sysid, .name = key};
+    struct object_header found;
+    struct object_opener *opener;
+    struct store_info info;
+    enum cpam_status status;
+
+    CPAM_TRY(repo_opener(repo, &opener, err));
+    struct header_check check = {opener, &want, &found};
+    status = authentic_get(repo_store(repo), key, NULL, HELD_MAX, header_check, &check, &sealed,
+                           &info, err);
+    if (status == CPAM_INVALID)
+    {
+        cpam_buf_clear(&sealed);
+        return read_streamed(repo, &want, to, header, err);
+    }
+    if (status != CPAM_OK)
+        return status;
+    return open_held(repo, &want, &sealed, to, header, err);
+}
+
+/*
+ * In front of where a segment goes: its first page is held back until it was held against the name
+ * (requirements row F3), so that a wrong one writes nothing at all.
+ */
+struct sink_wal
+{
+    struct sink base;
+    struct repo *repo;
+    const struct archive_name *name;
+    struct sink *to;
+    uint64_t sysid;
+    struct object_header header; /* filled by the opener before the first byte comes */
+    uint8_t head[WAL_LONG_HEADER_SIZE];
+    size_t held;
+    uint64_t passed;
+};
+
+static enum cpam_status
+check_first_page(struct sink_wal *self, struct cpam_err *err)
+{
+    CPAM_AUTO(history_free) struct history *history = NULL;
+    bool needs_history = false;
+    struct wal_page page;
+    enum cpam_status status;
+
+    CPAM_TRY(wal_page_parse(self->head, self->held, &page, err));
+    status = wal_page_check(&page, self->name, self->header.raw_length, self->sysid, NULL,
+                            &needs_history, err);
+    if (status == CPAM_OK || !needs_history)
+        return status;
+    /* trap 2: a copy of the parent's segment up to the switch */
+    status = wal_archive_history(self->repo, self->sysid, self->name->timeline, &history, err);
+    if (status != CPAM_OK)
+    {
+        cpam_err_prefix(err, "the history of timeline %" PRIu32 " is needed to check \"%s\"",
+                        self->name->timeline.id, self->name->text);
+        return status == CPAM_NOT_FOUND ? (err->status = CPAM_UNKNOWN) : status;
+    }
+    return wal_page_check(&page, self->name, self->header.raw_length, self->sysid, history,
+                          &needs_history, err);
+}
+
+static enum cpam_status
+wal_write(struct sink *sink, const void *data, size_t size, struct cpam_err *err)
+{
+    struct sink_wal *self = (struct sink_wal *) sink;
+    const uint8_t *bytes = data;
+
+    if (self->held < sizeof(self->head))
+    {
+        size_t room = sizeof(self->head) - self->held;
+        size_t take = size < room ? size : room;
+
+        memcpy(self->head + self->held, bytes, take);
+        self->held += take;
+        bytes += take;
+        size -= take;
+        if (self->held < sizeof(self->head))
+            return CPAM_OK;
+        CPAM_TRY(check_first_page(self, err));
+        CPAM_TRY(sink_write(self->to, self->head, self->held, err));
+        self->passed = self->held;
+    }
+    self->passed += size;
+    return size == 0 ? CPAM_OK : sink_write(self->to, bytes, size, err);
+}
+
+static enum cpam_status
+wal_finish(struct sink *sink, struct cpam_err *err)
+{
+    (void) sink;
+    (void) err;
+    return CPAM_OK;
+}
+
+static void
+wal_free(struct sink *sink)
+{
+    (void) sink;
+}
+
+static enum cpam_status
+get_wal(struct repo *repo, uint64_t sysid, const struct archive_name *name, const char *key,
+        struct sink *to, struct object_header *header, struct cpam_err *err)
+{
+    static const struct sink_ops ops = {wal_write, wal_finish, wal_free};
+    struct sink_wal wal = {.base.ops = &ops, .repo = repo, .name = name, .to = to, .sysid = sysid};
+
+    CPAM_TRY(wal_object_read(repo, sysid, key, wal_object_kind(name->kind), &wal.base, &wal.header,
+                             err));
+    if (wal.passed != wal.header.raw_length)
+        return cpam_fail(err, CPAM_CORRUPT, 0,
+                         "\"%s\" held %" PRIu64 " bytes, its header speaks of %" PRIu64, key,
+                         wal.passed, wal.header.raw_length);
+    *header = wal.header;
+    return CPAM_OK;
+}
+
+enum cpam_status
+wal_archive_get(struct repo *repo, uint64_t sysid, const char *name, struct sink *to,
+                struct object_header *header, struct cpam_err *err)
+{
+    struct archive_name parsed;
+    struct object_header found;
+    char key[LAYOUT_KEY_MAX];
+    enum cpam_status status;
+
+    CPAM_TRY(archive_name_parse(name, &parsed, err));
+    layout_wal(sysid, &parsed, key);
+    if (parsed.kind == ARCHIVE_SEGMENT || parsed.kind == ARCHIVE_PARTIAL)
+        status = get_wal(repo, sysid, &parsed, key, to, &found, err);
+    else
+        status = wal_object_read(repo, sysid, key, wal_object_kind(parsed.kind), to, &found, err);
+    if (status != CPAM_OK)
+    {
+        cpam_err_prefix(err, "repository \"%s\"", repo_name(repo));
+        return status;
+    }
+    if (header != NULL)
+        *header = found;
+    return CPAM_OK;
+}
+
+enum cpam_status
+wal_archive_header(struct repo *repo, uint64_t sysid, const char *name, struct object_header *out,
+                   struct cpam_err *err)
+{
+    struct archive_name parsed;
+    char key[LAYOUT_KEY_MAX];
+
+    CPAM_TRY(archive_name_parse(name, &parsed, err));
+    layout_wal(sysid, &parsed, key);
+    enum cpam_status status =
+        wal_object_header(repo, sysid, key, wal_object_kind(parsed.kind), out, NULL, err);
+    if (status != CPAM_OK)
+        cpam_err_prefix(err, "repository \"%s\"", repo_name(repo));
+    return status;
+}
+
+enum cpam_status
+wal_archive_history(struct repo *repo, uint64_t sysid, struct timeline timeline,
+                    struct history **out, struct cpam_err *err)
+{
+    CPAM_AUTO(cpam_buf_clear) struct cpam_buf text = {0};
+    CPAM_AUTO(sink_free) struct sink *chain = NULL;
+    char name[ARCHIVE_NAME_MAX];
+
+    *out = NULL;
+    if (timeline.id == 1)
+        return history_parse(timeline, NULL, 0, out, err);
+    snprintf(name, sizeof(name), "%08" PRIX32 ".history", timeline.id);
+    CPAM_TRY(sink_buf_push(&chain, &text, HISTORY_FILE_MAX, err));
+    CPAM_TRY(wal_archive_get(repo, sysid, name, chain, NULL, err));
+    const char *bytes = cpam_buf_text(&text);
+    if (bytes == NULL)
+        return cpam_fail(err, CPAM_NO_MEMORY, 0, "no memory for \"%s\"", name);
+    return history_parse(timeline, bytes, text.size, out, err);
+}
