@@ -1,7 +1,20 @@
 /*
  * target.h - which backup, timeline path and WAL a recovery target needs; pure, no I/O.
  *
- * The rules are repository-format.md "PITR target selection" and postgresql.md traps 10, 11, 19.
+ * The path of a timeline is its history: each ancestor up to its switch point, then itself.  A
+ * backup can be used if it lies on the path, ended before the path left its timeline, ended before
+ * the target, and has all of its own WAL; the newest such one is taken, by LSN, never by a clock.
+ * From its start the WAL must be without a hole up to the target.
+ *
+ * Of a segment in which a timeline forked, either copy will do as far as it goes: the descendant's
+ * begins with the ancestor's content.
+ *
+ * What can't be told without reading WAL records (whether a restore point or transaction is there,
+ * whether a commit after the wanted moment exists) is marked as unchecked, never guessed.  A restore
+ * point's place is not known, so the OLDEST backup with WAL to the end is taken for it unless
+ * --backup says otherwise.  The latest moment that can be reached is the creation time of the last
+ * segment without a hole before it (no commit in it is later), the earliest is the stop time of the
+ * oldest usable backup.
  */
 #ifndef CPAM_REPO_TARGET_H
 #define CPAM_REPO_TARGET_H
@@ -29,7 +42,8 @@ struct target
     const char *name;
     const char *backup; /* --backup: only this one, or NULL */
     bool exclusive;
-    struct timeline timeline; /* .id 0: latest */
+    struct timeline timeline; /* .id 0: latest; for TARGET_BACKUP and _IMMEDIATE: the backup's */
+    bool accept_end;          /* TARGET_LATEST: stop in front of a hole instead of refusing */
 };
 
 /* Contiguous runs of archived WAL of one timeline. */
@@ -61,6 +75,11 @@ struct target_plan
     uint64_t segments;
     int64_t latest_reachable; /* us since 1970 UTC */
     bool unchecked_target;    /* xid or name: not proven to be there (trap 19) */
+    bool hole;                /* a segment is missing though later ones are there */
+    struct segment missing;   /* the first that is not there behind `last` */
+    /* A timeline off this path has WAL of a later moment than this path: .id 0 if none does. */
+    struct timeline rival;
+    int64_t rival_created;
 };
 
 /* CPAM_UNREACHABLE when no backup and WAL can do it; the sentence names the earliest and latest

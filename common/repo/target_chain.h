@@ -1,0 +1,37 @@
+/*
+ * target_chain.h - how far archived WAL goes along a path of timelines, for target.c.
+ *
+ * Of a segment in which a timeline forked, the descendant's copy is wanted (it begins with the
+ * ancestor's content); the ancestor's own will do up to the switch point.
+ */
+#ifndef CPAM_REPO_TARGET_CHAIN_H
+#define CPAM_REPO_TARGET_CHAIN_H
+
+#include "repo/target.h"
+
+/* The timelines from the oldest ancestor to the target timeline. */
+struct wal_path
+{
+    const struct history *history; /* NULL: a timeline without ancestors */
+    struct timeline timeline;
+};
+
+/* The first byte behind the timeline's part of the path; false if it is not on the path. */
+bool wal_path_end(const struct wal_path *path, struct timeline timeline, uint64_t *out);
+
+/* How far the WAL goes from a start, along a path. */
+struct wal_chain
+{
+    bool complete;  /* all up to the limit is there */
+    uint64_t count; /* segments */
+    struct segment first, last;
+    int64_t created; /* of `last`, us since 1970 UTC; 0 if not known */
+    struct segment missing;
+    bool hole; /* a later segment of the path is there */
+};
+
+/* From the segment of `start` to the one of byte `limit` (UINT64_MAX: as far as it goes). */
+void wal_chain_walk(const struct recovery_map *map, const struct wal_path *path, struct lsn start,
+                    uint64_t limit, struct wal_chain *out);
+
+#endif
