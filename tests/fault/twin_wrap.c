@@ -1,0 +1,101 @@
+/*
+ * twin_wrap.c - puts the twin into a whole program, linked with -Wl,--wrap=io_posix: every call of
+ * io_posix() comes here.  The variables are described in io_twin.h.
+ */
+#include <errno.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "io_twin.h"
+
+struct io *io_twin_real(void);
+struct io *__real_io_posix(void);
+struct io *__wrap_io_posix(void);
+
+static struct io_twin *twin;
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+struct io *
+io_twin_real(void)
+{
+    return __real_io_posix();
+}
+
+static void
+at_exit(void)
+{
+    const char *path = getenv("CPAM_TWIN_COUNT");
+    FILE *out = path == NULL ? NULL : fopen(path, "we");
+
+    if (out == NULL)
+        return;
+    fprintf(out, "calls %u open %d\n", io_twin_calls(twin), io_twin_open_fds(twin));
+    fclose(out);
+    const char *trace = getenv("CPAM_TWIN_TRACE");
+    if (trace != NULL && (out = fopen(trace, "we")) != NULL)
+    {
+        fputs(io_twin_trace(twin), out);
+        fclose(out);
+    }
+}
+
+/* "N[+][:ERRNO][:KIND]" */
+static void
+parse(const char *text, struct io_twin_plan *plan, bool is_kill)
+{
+    char *end;
+    unsigned call = (unsigned) strtoul(text, &end, 10);
+
+    if (is_kill)
+        plan->kill_call = call;
+    else
+        plan->fail_call = call;
+    if (*end == '+')
+    {
+        plan->fail_on = true;
+        end++;
+    }
+    if (*end == ':' && !is_kill)
+        plan->fail_errno = (int) strtol(end + 1, &end, 10);
+    if (*end == ':' && is_kill)
+        plan->kill_kind = end + 1;
+    else if (*end == ':')
+        plan->fail_kind = end + 1;
+}
+
+static void
+start(void)
+{
+    static const char *const names[] = {"CPAM_TWIN_FAIL", "CPAM_TWIN_KILL", "CPAM_TWIN_SHORT",
+                                        "CPAM_TWIN_LOG", "CPAM_TWIN_COUNT"};
+    struct io_twin_plan plan = {.fail_errno = EIO, .real_clock = true};
+    const char *values[5];
+    bool any = false;
+
+    for (size_t i = 0; i < 5; i++)
+    {
+        values[i] = getenv(names[i]);
+        any = any || values[i] != NULL;
+    }
+    if (!any)
+        return;
+    if (values[0] != NULL)
+        parse(values[0], &plan, false);
+    if (values[1] != NULL)
+        parse(values[1], &plan, true);
+    if (values[2] != NULL)
+        plan.short_bytes = (size_t) strtoul(values[2], NULL, 10);
+    plan.log = values[3];
+    twin = io_twin_new();
+    io_twin_plan(twin, &plan);
+    atexit(at_exit);
+}
+
+struct io *
+__wrap_io_posix(void)
+{
+    pthread_once(&once, start);
+    return twin == NULL ? __real_io_posix() : io_twin_io(twin);
+}
