@@ -1,0 +1,281 @@
+/*
+ * reply.c - what a store's answer means, and how to say it.
+ *
+ * The code in the error document decides where there is one; the HTTP status only where there is
+ * none.  A 404 means "not there" only with S3's own NoSuchKey: any web server can say 404.
+ */
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+#include "base/log.h"
+#include "s3/call.h"
+#include "s3/xml.h"
+
+/* What an <Error> document says. */
+struct complaint
+{
+    bool is_error;
+    char code[S3_CODE_MAX];
+    char message[512], request_id[128], region[64];
+};
+
+static enum cpam_status
+complaint_end(void *arg, const char *path, const char *text, struct cpam_err *err)
+{
+    struct complaint *complaint = arg;
+    const struct
+    {
+        const char *path;
+        char *to;
+        size_t size;
+    } wanted[] = {
+        {"Error/Code", complaint->code, sizeof(complaint->code)},
+        {"Error/Message", complaint->message, sizeof(complaint->message)},
+        {"Error/RequestId", complaint->request_id, sizeof(complaint->request_id)},
+        {"Error/Region", complaint->region, sizeof(complaint->region)},
+    };
+
+    (void) err;
+    if (strcmp(path, "Error") == 0)
+        complaint->is_error = true;
+    for (size_t i = 0; i < sizeof(wanted) / sizeof(wanted[0]); i++)
+        if (strcmp(path, wanted[i].path) == 0)
+        {
+            complaint->is_error = true;
+            snprintf(wanted[i].to, wanted[i].size, "%s", text);
+        }
+    return CPAM_OK;
+}
+
+/* A document that breaks off still tells what it told before. */
+static void
+read_complaint(const struct http_reply *reply, struct complaint *complaint)
+{
+    const struct s3_xml_handler handler = {.end = complaint_end, .arg = complaint};
+    const char *id = http_reply_header(reply, "x-amz-request-id");
+    struct cpam_err ignored;
+
+    if (reply->body.size > 0 &&
+        s3_xml_read(reply->body.data, reply->body.size, &handler, &ignored) == CPAM_NO_MEMORY)
+        return;
+    if (complaint->request_id[0] == '\0' && id != NULL)
+        snprintf(complaint->request_id, sizeof(complaint->request_id), "%s", id);
+}
+
+static const struct
+{
+    const char *code;
+    enum cpam_status status;
+    const char *hint;
+} codes[] = {
+    {"NoSuchKey", CPAM_NOT_FOUND, NULL},
+    {"NoSuchVersion", CPAM_NOT_FOUND, NULL},
+    {"NoSuchBucket", CPAM_REFUSED,
+     "make the bucket, or correct the repository's url, region or endpoint"},
+    {"NoSuchUpload", CPAM_REFUSED, NULL},
+    {"AccessDenied", CPAM_REFUSED,
+     "the credentials are known but may not do this: look at the bucket's policy, the user's "
+     "permissions and expected_bucket_owner (a missing key also looks like this to a user who may "
+     "not list the bucket)"},
+    {"InvalidAccessKeyId", CPAM_REFUSED, "the store does not know this access key id"},
+    {"SignatureDoesNotMatch", CPAM_REFUSED,
+     "the secret access key does not belong to this access key id, or the region or endpoint is "
+     "not the one the store expects"},
+    {"ExpiredToken", CPAM_REFUSED, "the session token has expired: get a new one"},
+    {"InvalidToken", CPAM_REFUSED, "the session token is not one the store knows"},
+    {"AuthorizationHeaderMalformed", CPAM_REFUSED, NULL},
+    {"PermanentRedirect", CPAM_REFUSED, NULL},
+    {"AllAccessDisabled", CPAM_REFUSED, NULL},
+    {"AccountProblem", CPAM_REFUSED, NULL},
+    {"QuotaExceeded", CPAM_REFUSED, "the store's quota is used up"},
+    {"NotImplemented", CPAM_REFUSED, "this store lacks a function that is needed"},
+    {"InvalidObjectState", CPAM_REFUSED,
+     "the object is in an archive storage class: restore it there first"},
+    {"PreconditionFailed", CPAM_EXISTS, NULL},
+    {"ConditionalRequestConflict", CPAM_TRANSIENT, NULL},
+    {"OperationAborted", CPAM_TRANSIENT, NULL},
+    {"RequestTimeout", CPAM_TRANSIENT, NULL},
+    {"BadDigest", CPAM_TRANSIENT, NULL}, /* damaged on its way: send it again */
+    {"XAmzContentSHA256Mismatch", CPAM_TRANSIENT, NULL},
+    {"IncompleteBody", CPAM_TRANSIENT, NULL},
+    {"TemporaryRedirect", CPAM_TRANSIENT, NULL},
+    {"SlowDown", CPAM_TRANSIENT, NULL},
+    {"SlowDownRead", CPAM_TRANSIENT, NULL},
+    {"SlowDownWrite", CPAM_TRANSIENT, NULL},
+    {"InternalError", CPAM_TRANSIENT, NULL},
+    {"ServiceUnavailable", CPAM_TRANSIENT, NULL},
+    {"InvalidRange", CPAM_CORRUPT, NULL},
+};
+
+static enum cpam_status
+status_of_http(int status)
+{
+    switch (status)
+    {
+    case 408:
+    case 425:
+    case 429: return CPAM_TRANSIENT;
+    case 404: return CPAM_UNKNOWN;
+    case 409:
+    case 501:
+    case 505: return CPAM_REFUSED;
+    case 412: return CPAM_EXISTS;
+    case 416: return CPAM_CORRUPT;
+    default: return status >= 500 ? CPAM_TRANSIENT : CPAM_REFUSED;
+    }
+}
+
+/* Retry-After in seconds, or as a date by the store's own clock. */
+static void
+read_retry_after(const struct http_reply *reply, struct retry *retry)
+{
+    const char *after = http_reply_header(reply, "Retry-After");
+    int64_t date = http_parse_date(http_reply_header(reply, "Date"));
+    int64_t until = http_parse_date(after);
+
+    if (after == NULL)
+        return;
+    if (until > 0 && date > 0 && until > date)
+        retry->after_us = until - date;
+    else if (after[0] >= '1' && after[0] <= '9' && strlen(after) <= 6 &&
+             strspn(after, "0123456789") == strlen(after))
+        retry->after_us = strtoll(after, NULL, 10) * 1000000;
+}
+
+/* Wrong by more than 15 minutes, and the store says so: sign by its clock from now on. */
+static bool
+learn_skew(struct s3 *s3, const struct http_reply *reply)
+{
+    int64_t theirs = http_parse_date(http_reply_header(reply, "Date"));
+
+    if (theirs == 0 || ++s3->skews > 3)
+        return false;
+    s3->skew = theirs - s3->io->ops->now(s3->io);
+    cpam_log(LOG_WARNING,
+             "this host's clock is %.0f s %s that of the store \"%s\"; going on by the store's",
+             s3->skew < 0 ? (double) -s3->skew / 1e6 : (double) s3->skew / 1e6,
+             s3->skew < 0 ? "ahead of" : "behind", s3->endpoint.base);
+    return true;
+}
+
+static enum cpam_status
+say(struct s3 *s3, const struct http_reply *reply, const struct complaint *complaint,
+    enum cpam_status status, struct cpam_err *err)
+{
+    bool has_code = complaint->code[0] != '\0';
+
+    return cpam_fail(err, status, 0, "%s answered %d%s%s%s%s%s%s%s%s", s3->endpoint.base,
+                     reply->status, has_code ? " " : "", complaint->code,
+                     complaint->message[0] != '\0' ? " (" : "", complaint->message,
+                     complaint->message[0] != '\0' ? ")" : "",
+                     complaint->request_id[0] != '\0' ? ", request id " : "", complaint->request_id,
+                     reply->status < 300 ? ", in the body of a success" : "");
+}
+
+static void
+hint_region(const struct s3 *s3, const struct http_reply *reply, const struct complaint *complaint,
+            struct cpam_err *err)
+{
+    const char *region = http_reply_header(reply, "x-amz-bucket-region");
+
+    if (region == NULL && complaint->region[0] != '\0')
+        region = complaint->region;
+    if (region != NULL && strcmp(region, s3->settings.region) != 0)
+        cpam_err_hint(err,
+                      "the store says that the bucket is in region \"%s\", not \"%s\": set "
+                      "\"region\" of the repository",
+                      region, s3->settings.region);
+}
+
+enum cpam_status
+s3_judge(struct s3 *s3, const struct s3_call *call, const struct http_reply *reply,
+         struct retry *retry, struct cpam_err *err)
+{
+    struct complaint complaint = {.is_error = false};
+    const char *marker = http_reply_header(reply, "x-amz-delete-marker");
+    const char *hint = NULL;
+    bool success = reply->status >= 200 && reply->status < 300;
+
+    s3->code[0] = '\0';
+    if (success && (call->to != NULL || reply->body.size == 0))
+        return CPAM_OK;
+    read_complaint(reply, &complaint);
+    memcpy(s3->code, complaint.code, sizeof(s3->code));
+    if (success && !complaint.is_error)
+        return CPAM_OK;
+
+    enum cpam_status status = success ? CPAM_TRANSIENT : status_of_http(reply->status);
+    for (size_t i = 0; i < sizeof(codes) / sizeof(codes[0]); i++)
+        if (strcmp(codes[i].code, complaint.code) == 0)
+        {
+            status = codes[i].status;
+            hint = codes[i].hint;
+        }
+    if (marker != NULL && strcasecmp(marker, "true") == 0 &&
+        (reply->status == 404 || reply->status == 405))
+    {
+        say(s3, reply, &complaint, CPAM_UNKNOWN, err);
+        cpam_err_prefix(err, "a delete marker hides what is under this name");
+        cpam_err_hint(err, "somebody deleted it: look at the versions of the key");
+        return CPAM_UNKNOWN;
+    }
+    if (strcmp(complaint.code, "RequestTimeTooSkewed") == 0)
+    {
+        status = learn_skew(s3, reply) ? CPAM_TRANSIENT : CPAM_REFUSED;
+        hint = "this host's clock and the store's differ by more than 15 minutes: set the clock";
+        retry->after_us = -1;
+    }
+    if (status == CPAM_TRANSIENT && retry->after_us == 0)
+        read_retry_after(reply, retry);
+    say(s3, reply, &complaint, status, err);
+    if (hint != NULL)
+        cpam_err_hint(err, "%s", hint);
+    if (status == CPAM_REFUSED)
+        hint_region(s3, reply, &complaint, err);
+    return status;
+}
+
+bool
+s3_code_is(const struct s3 *s3, const char *code)
+{
+    return strcmp(s3->code, code) == 0;
+}
+
+void
+s3_etag_copy(char out[S3_ETAG_MAX], const char *text)
+{
+    size_t size;
+
+    out[0] = '\0';
+    if (text == NULL)
+        return;
+    if (strncmp(text, "W/", 2) == 0)
+        text += 2;
+    size = strlen(text);
+    if (size >= 2 && text[0] == '"' && text[size - 1] == '"')
+    {
+        text++;
+        size -= 2;
+    }
+    if (size < S3_ETAG_MAX)
+    {
+        memcpy(out, text, size);
+        out[size] = '\0';
+    }
+}
+
+void
+s3_info_of(const struct http_reply *reply, struct s3_info *info)
+{
+    const char *length = http_reply_header(reply, "Content-Length");
+    const char *version = http_reply_header(reply, "x-amz-version-id");
+
+    *info =
+        (struct s3_info){.modified = http_parse_date(http_reply_header(reply, "Last-Modified"))};
+    if (length != NULL)
+        info->size = strtoull(length, NULL, 10);
+    s3_etag_copy(info->etag, http_reply_header(reply, "ETag"));
+    if (version != NULL && strlen(version) < S3_VERSION_MAX)
+        memcpy(info->version, version, strlen(version) + 1);
+}

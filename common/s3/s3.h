@@ -1,0 +1,171 @@
+/*
+ * s3.h - one bucket of an S3-compatible store, request by request.
+ *
+ * Every function is one operation with its retries (http/retry), under the deadline it is given,
+ * and ends in one of these (the S3 code, message and request id are in the sentence):
+ *   CPAM_OK         the store said so, with an answer that holds together
+ *   CPAM_NOT_FOUND  404 NoSuchKey or NoSuchVersion, without a delete marker
+ *   CPAM_UNKNOWN    404 behind a delete marker, a 404 that is not S3's, a listing that contradicts
+ *                   itself
+ *   CPAM_EXISTS     412 to a conditional PUT
+ *   CPAM_REFUSED    403, 301 (wrong region), NoSuchBucket, a certificate, an unknown feature
+ *   CPAM_CORRUPT    the answer is not what was asked for
+ *   CPAM_TRANSIENT / CPAM_DEADLINE   tried again until the time was up
+ *
+ * Bodies that are sent carry Content-MD5, and over plain HTTP are signed with their SHA-256, so
+ * that a store refuses what was damaged on its way.  Over TLS, which has integrity of its own, the
+ * payload is UNSIGNED-PAYLOAD, which saves reading a body twice.  x-amz-checksum-* is not sent:
+ * stores that check it check Content-MD5 too, and of those that do not know it some refuse it.
+ *
+ * Keys are whole keys in the bucket.  A struct s3 is used by one thread at a time.
+ */
+#ifndef CPAM_S3_S3_H
+#define CPAM_S3_S3_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "base/err.h"
+#include "base/scope.h"
+#include "credentials/credentials.h"
+#include "http/http.h"
+#include "io/io.h"
+#include "io/sink.h"
+
+enum
+{
+    S3_ETAG_MAX = 160,
+    S3_VERSION_MAX = 1024,
+    S3_REPLY_MAX = 8 << 20, /* bytes of a listing page or another XML answer */
+    S3_UPLOAD_ID_MAX = 1024,
+    S3_PARTS_MAX = 10000
+};
+
+struct s3_settings
+{
+    const char *bucket;
+    const char *region;     /* NULL: us-east-1 */
+    const char *endpoint;   /* URL without a path; NULL: AWS for the region */
+    const char *addressing; /* NULL, "auto", "virtual", "path"; auto: virtual at AWS, else path */
+    const char *expected_bucket_owner;  /* account id, or NULL; a store other than AWS ignores it */
+    const char *server_side_encryption; /* NULL, "none", "AES256", "aws:kms" */
+    const char *kms_key;
+    const char *lock_mode; /* NULL, "COMPLIANCE", "GOVERNANCE" */
+    int64_t lock_us;
+};
+
+struct s3;
+
+/* Keeps http and credentials (and frees them, unless it fails); copies the settings. */
+enum cpam_status s3_open(struct io *io, const struct s3_settings *settings, struct http *http,
+                         struct credentials *credentials, struct s3 **out,
+                         struct cpam_err *err) CPAM_CHECK;
+void s3_free(struct s3 *s3);
+CPAM_SCOPED(s3_free, struct s3);
+
+const char *s3_bucket(const struct s3 *s3);
+
+/* What the store says about an object. */
+struct s3_info
+{
+    uint64_t size;
+    int64_t modified;       /* us since 1970 UTC, 0: not told */
+    char etag[S3_ETAG_MAX]; /* without its quotes */
+    char version[S3_VERSION_MAX];
+};
+
+struct s3_put
+{
+    const char *key;
+    struct http_body body;
+    const char *storage_class; /* NULL: the bucket's */
+    bool lock;                 /* as the settings say */
+};
+
+/* Put-if-absent (If-None-Match: *).  info: what the store acknowledged; its ETag has been held
+   against the body's MD5 where it is one (no SSE-KMS). */
+enum cpam_status s3_put_new(struct s3 *s3, const struct s3_put *put, struct deadline deadline,
+                            struct s3_info *info, struct cpam_err *err) CPAM_CHECK;
+
+struct s3_get
+{
+    const char *key, *version; /* version NULL or "": the current one */
+    uint64_t offset;
+    uint64_t size; /* 0: to the end */
+    struct sink *to;
+};
+
+/* Goes on where it was cut when the connection breaks in the middle; the same object by its ETag,
+   or CPAM_CORRUPT. */
+enum cpam_status s3_get(struct s3 *s3, const struct s3_get *get, struct deadline deadline,
+                        struct s3_info *info, struct cpam_err *err) CPAM_CHECK;
+/* A 404, which has no document here, is asked again as a GET of one byte, so that a missing bucket
+   is not taken for a missing key. */
+enum cpam_status s3_head(struct s3 *s3, const char *key, const char *version,
+                         struct deadline deadline, struct s3_info *info,
+                         struct cpam_err *err) CPAM_CHECK;
+enum cpam_status s3_delete(struct s3 *s3, const char *key, const char *version,
+                           struct deadline deadline, struct cpam_err *err) CPAM_CHECK;
+
+/* --- listings ------------------------------------------------------------------------------- */
+
+struct s3_entry
+{
+    const char *key; /* valid during the call; decoded */
+    bool is_prefix;
+    bool is_marker;      /* versions: a delete marker */
+    const char *version; /* versions: its id */
+    const char *etag;    /* without quotes, or "" */
+    uint64_t size;
+    int64_t modified;
+};
+
+/* CPAM_CANCELLED ends the listing without a failure. */
+typedef enum cpam_status (*s3_entry_fn)(void *arg, const struct s3_entry *entry,
+                                        struct cpam_err *err);
+
+struct s3_list
+{
+    const char *prefix, *after; /* after NULL: from the beginning */
+    bool delimited;             /* at '/' */
+};
+
+/* ListObjectsV2, in byte order of keys and prefixes together; pages that do not ascend, repeat
+   a token or end without saying so are CPAM_UNKNOWN. */
+enum cpam_status s3_list(struct s3 *s3, const struct s3_list *list, s3_entry_fn fn, void *arg,
+                         struct deadline deadline, struct cpam_err *err) CPAM_CHECK;
+
+/* ListObjectVersions of one key: newest first, as the store lists them. */
+enum cpam_status s3_versions(struct s3 *s3, const char *key, s3_entry_fn fn, void *arg,
+                             struct deadline deadline, struct cpam_err *err) CPAM_CHECK;
+
+enum s3_versioning
+{
+    S3_VERSIONING_UNTOLD, /* the store refused to say, or does not know the question */
+    S3_VERSIONING_NEVER,
+    S3_VERSIONING_ENABLED,
+    S3_VERSIONING_SUSPENDED
+};
+enum cpam_status s3_versioning(struct s3 *s3, struct deadline deadline, enum s3_versioning *out,
+                               struct cpam_err *err) CPAM_CHECK;
+
+/* --- multipart ------------------------------------------------------------------------------ */
+
+struct s3_upload; /* begun, not completed: freeing it leaves it there, abort first */
+
+enum cpam_status s3_upload_new(struct s3 *s3, const struct s3_put *put, struct deadline deadline,
+                               struct s3_upload **out, struct cpam_err *err) CPAM_CHECK;
+/* The next part; each but the last at least 5 MiB. */
+enum cpam_status s3_upload_part(struct s3_upload *upload, const void *data, size_t size,
+                                struct deadline deadline, struct cpam_err *err) CPAM_CHECK;
+/* Completes, then looks (HEAD) whether length and ETag are those of the parts that were sent.
+   A completion whose answer got lost is settled by the same look. */
+enum cpam_status s3_upload_complete(struct s3_upload *upload, struct deadline deadline,
+                                    struct s3_info *info, struct cpam_err *err) CPAM_CHECK;
+enum cpam_status s3_upload_abort(struct s3_upload *upload, struct deadline deadline,
+                                 struct cpam_err *err) CPAM_CHECK;
+void s3_upload_free(struct s3_upload *upload);
+CPAM_SCOPED(s3_upload_free, struct s3_upload);
+
+#endif
