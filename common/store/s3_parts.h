@@ -1,0 +1,43 @@
+/*
+ * s3_parts.h - what the files of the S3 store share.
+ */
+#ifndef CPAM_STORE_S3_PARTS_H
+#define CPAM_STORE_S3_PARTS_H
+
+#include "store/s3_store.h"
+
+struct s3_store
+{
+    struct store base;
+    struct s3 *s3;
+    char *prefix; /* "" or "folder/cluster/" */
+    char *class_base, *class_wal;
+    enum s3_versioning versioning;
+    bool asked;          /* versioning has been asked for */
+    struct cpam_buf key; /* the whole key of the operation under way */
+};
+
+/* The key in the bucket; valid until the next call. */
+enum cpam_status s3_store_key(struct s3_store *self, const char *key, const char **out,
+                              struct cpam_err *err) CPAM_CHECK;
+
+/* Does the bucket keep versions?  Asked once. */
+enum cpam_status s3_store_versioned(struct s3_store *self, struct deadline deadline,
+                                    bool *versioned, struct cpam_err *err) CPAM_CHECK;
+
+const char *s3_store_class(const struct s3_store *self, enum store_class class);
+
+/* After a put was acknowledged: is it there, is it that, and is it alone? */
+enum cpam_status s3_store_confirm(struct s3_store *self, const char *full,
+                                  const struct s3_info *acknowledged, struct deadline deadline,
+                                  struct cpam_err *err) CPAM_CHECK;
+
+/* A get or head said NOT_FOUND: CPAM_NOT_FOUND if that is proven, else CPAM_UNKNOWN. */
+enum cpam_status s3_store_absent(struct s3_store *self, const char *full, struct deadline deadline,
+                                 struct cpam_err *err) CPAM_CHECK;
+
+enum cpam_status s3_store_put_stream(struct store *store, const char *key, enum store_class class,
+                                     struct sink **out, struct cpam_err *err) CPAM_CHECK;
+enum cpam_status s3_store_prepare(struct store *store, struct cpam_err *err) CPAM_CHECK;
+
+#endif

@@ -1,0 +1,147 @@
+/*
+ * s3_prepare.c - before a repository is made: does this store keep what it promises?
+ *
+ * Stores differ most where it hurts most: some refuse If-None-Match, some take it and overwrite all
+ * the same.  So it is tried, on an object of a random name, which is removed again as far as the
+ * credentials allow.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "store/s3_parts.h"
+
+static const char first[] = "CPAM probe: the first content\n";
+static const char second[] = "CPAM probe: another content, which must be refused\n";
+
+struct probe
+{
+    struct s3_store *self;
+    struct deadline deadline;
+    char key[64];     /* relative */
+    const char *full; /* in the bucket */
+};
+
+static enum cpam_status
+put_probe(const struct probe *probe, const char *text, struct s3_info *info, struct cpam_err *err)
+{
+    const struct s3_put put = {.key = probe->full,
+                               .body = {.data = text, .fd = -1, .size = strlen(text)}};
+
+    return s3_put_new(probe->self->s3, &put, probe->deadline, info, err);
+}
+
+static enum cpam_status
+ignores_condition(const struct probe *probe, struct cpam_err *err)
+{
+    cpam_fail(err, CPAM_REFUSED, 0,
+              "%s takes a PUT with \"If-None-Match: *\" and overwrites all the same",
+              probe->self->base.url);
+    cpam_err_hint(err, "archived WAL could be overwritten there unnoticed: use a store with "
+                       "conditional writes, or switch them on");
+    return CPAM_REFUSED;
+}
+
+/* The first put succeeds, and two more are refused (the second against a cache that forgets). */
+static enum cpam_status
+prove_condition(const struct probe *probe, struct s3_info *info, struct cpam_err *err)
+{
+    struct s3_info again;
+    enum cpam_status status = put_probe(probe, first, info, err);
+
+    if (status == CPAM_REFUSED && strstr(err->text, " 501") != NULL)
+        cpam_err_hint(err, "this store refuses \"If-None-Match: *\", without which archived WAL "
+                           "could be overwritten: use a store with conditional writes");
+    if (status != CPAM_OK)
+        return status;
+    for (int i = 0; i < 2; i++)
+    {
+        status = put_probe(probe, second, &again, err);
+        if (status == CPAM_OK)
+            return ignores_condition(probe, err);
+        if (status != CPAM_EXISTS)
+            return status;
+    }
+    return CPAM_OK;
+}
+
+static enum cpam_status
+prove_read(const struct probe *probe, struct cpam_err *err)
+{
+    CPAM_AUTO(cpam_buf_clear) struct cpam_buf got = {0};
+
+    CPAM_TRY(store_get_buf(&probe->self->base, probe->key, NULL, NULL, &got, 4096, NULL, err));
+    if (got.size != strlen(first) || memcmp(got.data, first, got.size) != 0)
+        return cpam_fail(err, CPAM_REFUSED, 0,
+                         "%s gives back other bytes than were stored in \"%s\"",
+                         probe->self->base.url, probe->key);
+    return CPAM_OK;
+}
+
+static enum cpam_status
+see_probe(void *arg, const struct store_entry *entry, struct cpam_err *err)
+{
+    bool *seen = arg;
+
+    (void) err;
+    *seen |= !entry->is_prefix && entry->size == strlen(first);
+    return CPAM_OK;
+}
+
+static enum cpam_status
+prove_list(const struct probe *probe, struct cpam_err *err)
+{
+    bool seen = false;
+
+    CPAM_TRY(store_list(&probe->self->base, probe->key, NULL, false, see_probe, &seen, err));
+    if (!seen)
+        return cpam_fail(err, CPAM_REFUSED, 0, "%s does not list \"%s\", which was just stored",
+                         probe->self->base.url, probe->key);
+    return CPAM_OK;
+}
+
+/* A writer that may not delete is a good writer: its probe stays. */
+static void
+remove_probe(const struct probe *probe, const struct s3_info *info)
+{
+    struct cpam_err err;
+    enum cpam_status status =
+        s3_delete(probe->self->s3, probe->full, info->version, probe->deadline, &err);
+
+    if (status == CPAM_REFUSED && info->version[0] != '\0')
+        status = s3_delete(probe->self->s3, probe->full, NULL, probe->deadline, &err);
+    if (status != CPAM_OK)
+        cpam_log(LOG_INFO, "the probe stays where it is: %s", err.text);
+}
+
+enum cpam_status
+s3_store_prepare(struct store *store, struct cpam_err *err)
+{
+    struct s3_store *self = (struct s3_store *) store;
+    struct probe probe = {.self = self, .deadline = store->deadline};
+    CPAM_AUTO(cpam_buf_clear) struct cpam_buf full = {0};
+    struct s3_info info;
+    uint64_t chance = 0;
+    bool versioned = false;
+
+    if (store->io->ops->random(store->io, &chance, sizeof(chance)) != 0)
+        return cpam_fail(err, CPAM_IO, 0, "the system has no random numbers");
+    snprintf(probe.key, sizeof(probe.key), "probe/%016llx", (unsigned long long) chance);
+    CPAM_TRY(cpam_buf_printf(&full, S3_STORE_PREFIX_MAX + STORE_KEY_MAX, err, "%s%s", self->prefix,
+                             probe.key));
+    probe.full = cpam_buf_text(&full);
+    if (probe.full == NULL)
+        return cpam_fail(err, CPAM_NO_MEMORY, 0, "no memory for a key");
+
+    CPAM_TRY(s3_store_versioned(self, probe.deadline, &versioned, err));
+    enum cpam_status status = prove_condition(&probe, &info, err);
+    if (status != CPAM_OK && status != CPAM_REFUSED)
+        cpam_err_prefix(err, "could not try out %s", store->url);
+    if (status == CPAM_OK)
+        status = prove_read(&probe, err);
+    if (status == CPAM_OK)
+        status = prove_list(&probe, err);
+    if (status == CPAM_OK)
+        remove_probe(&probe, &info);
+    return status;
+}

@@ -1,0 +1,132 @@
+/*
+ * s3_proof.c - what an answer of the store proves: that a put is durable and alone, that a key is
+ * absent.
+ */
+#include <inttypes.h>
+#include <string.h>
+
+#include "store/s3_parts.h"
+
+enum cpam_status
+s3_store_versioned(struct s3_store *self, struct deadline deadline, bool *versioned,
+                   struct cpam_err *err)
+{
+    if (!self->asked)
+    {
+        CPAM_TRY(s3_versioning(self->s3, deadline, &self->versioning, err));
+        self->asked = true;
+    }
+    *versioned =
+        self->versioning == S3_VERSIONING_ENABLED || self->versioning == S3_VERSIONING_SUSPENDED;
+    return CPAM_OK;
+}
+
+/* What a listing of versions shows beside the one that was just put. */
+struct lookout
+{
+    const struct s3_info *put;
+    bool ours; /* seen, with the right length and ETag */
+    uint64_t ours_size;
+    bool version, marker; /* others */
+};
+
+static enum cpam_status
+look_out(void *arg, const struct s3_entry *entry, struct cpam_err *err)
+{
+    struct lookout *lookout = arg;
+    const char *wanted = lookout->put->version[0] != '\0' ? lookout->put->version : "null";
+
+    (void) err;
+    if (entry->is_marker)
+        lookout->marker = true;
+    else if (strcmp(entry->version, wanted) == 0)
+    {
+        lookout->ours_size = entry->size;
+        lookout->ours = entry->size == lookout->put->size &&
+                        (entry->etag[0] == '\0' || strcmp(entry->etag, lookout->put->etag) == 0);
+    }
+    else
+        lookout->version = true;
+    return CPAM_OK;
+}
+
+static enum cpam_status
+confirm_among_versions(struct s3_store *self, const char *full, const struct s3_info *put,
+                       struct deadline deadline, struct cpam_err *err)
+{
+    struct lookout lookout = {.put = put};
+    const char *bucket = s3_bucket(self->s3);
+
+    CPAM_TRY(s3_versions(self->s3, full, look_out, &lookout, deadline, err));
+    if (lookout.version)
+        return cpam_fail(err, CPAM_EXISTS, 0,
+                         "\"s3://%s/%s\" has an older version, which a delete marker had hidden",
+                         bucket, full);
+    if (!lookout.ours)
+        return cpam_fail(err, CPAM_CORRUPT, 0,
+                         "the store acknowledged \"s3://%s/%s\" with %" PRIu64
+                         " bytes, but lists no such version of it",
+                         bucket, full, put->size);
+    if (lookout.marker)
+        return cpam_fail(err, CPAM_UNKNOWN, 0,
+                         "\"s3://%s/%s\" is stored, but under the name stood a delete marker: "
+                         "somebody removed what was there",
+                         bucket, full);
+    return CPAM_OK;
+}
+
+enum cpam_status
+s3_store_confirm(struct s3_store *self, const char *full, const struct s3_info *put,
+                 struct deadline deadline, struct cpam_err *err)
+{
+    bool versioned = false;
+    struct s3_info found;
+
+    CPAM_TRY(s3_store_versioned(self, deadline, &versioned, err));
+    if (versioned)
+        return confirm_among_versions(self, full, put, deadline, err);
+    enum cpam_status status = s3_head(self->s3, full, NULL, deadline, &found, err);
+    if (status == CPAM_NOT_FOUND)
+    {
+        err->status = CPAM_UNKNOWN;
+        cpam_err_prefix(err, "the store acknowledged a put, but does not find the object");
+        return CPAM_UNKNOWN;
+    }
+    if (status != CPAM_OK)
+        return status;
+    if (found.size != put->size || strcmp(found.etag, put->etag) != 0)
+        return cpam_fail(err, CPAM_CORRUPT, 0,
+                         "\"s3://%s/%s\" was put with %" PRIu64 " bytes and ETag %s, but the store "
+                         "now has %" PRIu64 " bytes and ETag %s",
+                         s3_bucket(self->s3), full, put->size, put->etag, found.size, found.etag);
+    return CPAM_OK;
+}
+
+static enum cpam_status
+see_any(void *arg, const struct s3_entry *entry, struct cpam_err *err)
+{
+    size_t *seen = arg;
+
+    (void) entry, (void) err;
+    (*seen)++;
+    return CPAM_OK;
+}
+
+enum cpam_status
+s3_store_absent(struct s3_store *self, const char *full, struct deadline deadline,
+                struct cpam_err *err)
+{
+    const struct cpam_err absent = *err;
+    bool versioned = false;
+    size_t seen = 0;
+
+    CPAM_TRY(s3_store_versioned(self, deadline, &versioned, err));
+    if (versioned)
+        CPAM_TRY(s3_versions(self->s3, full, see_any, &seen, deadline, err));
+    *err = absent;
+    if (seen == 0)
+        return CPAM_NOT_FOUND;
+    err->status = CPAM_UNKNOWN;
+    cpam_err_prefix(err, "%zu older versions or delete markers are listed under the name", seen);
+    return CPAM_UNKNOWN;
+}

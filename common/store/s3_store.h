@@ -1,0 +1,40 @@
+/*
+ * s3_store.h - a store in a bucket: s3://bucket/prefix.
+ *
+ * How the promises of store.h are kept here:
+ *   - A put is conditional (If-None-Match: *), checked by the store on its way in (Content-MD5), and
+ *     looked at afterwards: by HEAD, or where the bucket keeps versions by ListObjectVersions, which
+ *     also shows what a condition can't see: an older version of the name (CPAM_EXISTS) or a delete
+ *     marker above nothing (CPAM_UNKNOWN).
+ *   - Absent means S3's own NoSuchKey without a delete marker; in a bucket with versions also that
+ *     no version and no marker of the key is listed.  Where the store does not tell whether it keeps
+ *     versions (403, or the question is unknown to it), NoSuchKey alone has to do: a bucket with
+ *     versions should let its readers ask (s3:GetBucketVersioning, s3:ListBucketVersions).
+ *   - put_stream sends parts of 16 MiB and looks at the joined object's length and ETag.
+ *   - remove lays a delete marker where the bucket keeps versions.
+ */
+#ifndef CPAM_STORE_S3_STORE_H
+#define CPAM_STORE_S3_STORE_H
+
+#include "s3/s3.h"
+#include "store/store.h"
+
+enum
+{
+    S3_STORE_PART = 16 << 20, /* bytes held in memory by put_stream */
+    S3_STORE_PREFIX_MAX = 120 /* bytes: S3's keys end at 1024, ours at STORE_KEY_MAX */
+};
+
+struct s3_store_settings
+{
+    struct s3_settings s3;
+    const char *prefix;                 /* "" or "folder/cluster": no slash at either end */
+    const char *class_base, *class_wal; /* storage classes; NULL: the bucket's own */
+};
+
+/* Asks nothing of the bucket yet.  Keeps http and credentials and frees them, unless it fails. */
+enum cpam_status s3_store_open(struct io *io, const struct s3_store_settings *settings,
+                               struct http *http, struct credentials *credentials,
+                               struct store **out, struct cpam_err *err) CPAM_CHECK;
+
+#endif
