@@ -26,8 +26,7 @@ struct repository_purpose
  * Opens `which` (one of settings->repositories): reads the keys, opens the store, proves the
  * identity in repo.json, binds the keyring to it.  settings and io are kept and must outlive *out.
  * Every operation of the store, of this repo and of those made by repo_another(), ends by the
- * deadline.  Errors as keyring_new, store and repo_open; the sentence begins with the repository's
- * name.  CPAM_NOT_FOUND: there is no repository at the URL yet.
+ * deadline.  Errors as keyring_new, the stores and repo_open.  CPAM_NOT_FOUND: there is no repository at the URL yet.
  */
 enum cpam_status repository_open(struct io *io, const struct settings *settings,
                                  const struct repository_settings *which,

@@ -1,0 +1,237 @@
+/*
+ * repository.c - keyring, opener and repo of one entry of `repositories`.
+ *
+ * The URL's scheme chooses the store, by the table below.  Credentials are looked up for each store
+ * that is opened (each worker has its own), so that a long backup does not go on with what has been
+ * replaced since.
+ */
+#include "cli/repository.h"
+
+#include <string.h>
+
+#include "base/text.h"
+#include "http/client.h"
+#include "store/dir_store.h"
+#include "store/s3_store.h"
+
+enum
+{
+    URL_MAX = 4096,
+    PATIENCE = 300000000 /* us one operation may take with its retries, in a command without a
+                            sooner deadline */
+};
+
+struct repository
+{
+    struct io *io;
+    const struct settings *settings;
+    const struct repository_settings *which;
+    struct deadline deadline;
+    struct store_opener opener;
+    struct repo_settings repo_settings;
+    struct keyring *keyring;
+    struct repo *repo;
+};
+
+/* --- URL schemes ---------------------------------------------------------------------------- */
+
+/* rest: what stands behind "scheme://", without slashes at its end. */
+typedef enum cpam_status (*scheme_open)(struct io *io, const struct repository_settings *which,
+                                        const char *rest, const char *cluster, struct store **out,
+                                        struct cpam_err *err);
+
+static enum cpam_status
+text_of(struct cpam_buf *buf, const char **out, struct cpam_err *err)
+{
+    *out = cpam_buf_text(buf);
+    if (*out == NULL)
+        return cpam_fail(err, CPAM_NO_MEMORY, 0, "no memory for a repository's url");
+    return CPAM_OK;
+}
+
+static enum cpam_status
+open_directory(struct io *io, const struct repository_settings *which, const char *rest,
+               const char *cluster, struct store **out, struct cpam_err *err)
+{
+    CPAM_AUTO(cpam_buf_clear) struct cpam_buf root = {0};
+    const char *path;
+
+    if (rest[0] != '/')
+        return cpam_fail(err, CPAM_USAGE, 0,
+                         "\"%s\" names no absolute path: it must begin with \"file:///\"",
+                         which->url);
+    CPAM_TRY(cpam_buf_printf(&root, URL_MAX, err, "%s/%s", rest, cluster));
+    CPAM_TRY(text_of(&root, &path, err));
+    return dir_store_open(io, path, out, err);
+}
+
+static enum cpam_status
+find_credentials(struct io *io, const struct repository_settings *which, struct credentials **out,
+                 struct cpam_err *err)
+{
+    if (which->credentials == CREDENTIALS_STATIC)
+        return credentials_static(io, which->access_key_id, which->secret_access_key, out, err);
+    return credentials_auto(io, out, err);
+}
+
+static enum cpam_status
+open_bucket(struct io *io, const struct repository_settings *which, const char *rest,
+            const char *cluster, struct store **out, struct cpam_err *err)
+{
+    CPAM_AUTO(cpam_buf_clear) struct cpam_buf bucket = {0}, prefix = {0};
+    CPAM_AUTO(http_free) struct http *http = NULL;
+    CPAM_AUTO(credentials_free) struct credentials *credentials = NULL;
+    const struct http_options options = {.ca_file = which->ca_file, .bandwidth = which->bandwidth};
+    size_t bucket_size = strcspn(rest, "/");
+    const char *folder = rest[bucket_size] == '/' ? rest + bucket_size + 1 : "";
+    struct s3_store_settings settings = {
+        .s3 = {.region = which->region,
+               .endpoint = which->endpoint,
+               .addressing = which->addressing,
+               .expected_bucket_owner = which->expected_bucket_owner,
+               .server_side_encryption = which->server_side_encryption,
+               .kms_key = which->kms_key,
+               .lock_mode = which->lock_mode,
+               .lock_us = which->lock_us},
+        .class_base = which->class_base,
+        .class_wal = which->class_wal};
+
+    CPAM_TRY(cpam_buf_append(&bucket, rest, bucket_size, URL_MAX, err));
+    CPAM_TRY(cpam_buf_printf(&prefix, URL_MAX, err, "%s%s%s", folder, folder[0] != '\0' ? "/" : "",
+                             cluster));
+    CPAM_TRY(text_of(&bucket, &settings.s3.bucket, err));
+    CPAM_TRY(text_of(&prefix, &settings.prefix, err));
+    CPAM_TRY(find_credentials(io, which, &credentials, err));
+    CPAM_TRY(http_client_new(io, &options, &http, err));
+    CPAM_TRY(s3_store_open(io, &settings, http, credentials, out, err));
+    http = NULL; /* both are the store's now */
+    credentials = NULL;
+    return CPAM_OK;
+}
+
+static const struct
+{
+    const char *scheme;
+    scheme_open open;
+} schemes[] = {
+    {"file://", open_directory},
+    {"s3://", open_bucket},
+};
+
+static enum cpam_status
+open_url(struct io *io, const struct settings *settings, const struct repository_settings *which,
+         struct store **out, struct cpam_err *err)
+{
+    for (size_t i = 0; i < sizeof(schemes) / sizeof(schemes[0]); i++)
+    {
+        size_t size = strlen(schemes[i].scheme);
+
+        if (strncmp(which->url, schemes[i].scheme, size) != 0)
+            continue;
+        CPAM_AUTO(cpam_buf_clear) struct cpam_buf rest = {0};
+        const char *text;
+        size_t rest_size = strlen(which->url + size);
+
+        while (rest_size > 1 && which->url[size + rest_size - 1] == '/')
+            rest_size--;
+        CPAM_TRY(cpam_buf_append(&rest, which->url + size, rest_size, URL_MAX, err));
+        CPAM_TRY(text_of(&rest, &text, err));
+        return schemes[i].open(io, which, text, settings->cluster, out, err);
+    }
+    cpam_fail(err, CPAM_USAGE, 0, "\"%s\" is not the url of a repository", which->url);
+    cpam_err_hint(err, "it is file:///absolute/path or s3://bucket/folder (line %u of %s)",
+                  which->line, settings->file);
+    return CPAM_USAGE;
+}
+
+enum cpam_status
+repository_store_open(struct io *io, const struct settings *settings,
+                      const struct repository_settings *which, struct deadline deadline,
+                      struct store **out, struct cpam_err *err)
+{
+    CPAM_TRY(open_url(io, settings, which, out, err));
+    (*out)->deadline = deadline;
+    (*out)->patience = PATIENCE;
+    return CPAM_OK;
+}
+
+/* --- repositories --------------------------------------------------------------------------- */
+
+static enum cpam_status
+opener_open(const struct store_opener *opener, struct store **out, struct cpam_err *err)
+{
+    const struct repository *repository = opener->arg;
+
+    return repository_store_open(repository->io, repository->settings, repository->which,
+                                 repository->deadline, out, err);
+}
+
+enum cpam_status
+repository_open_new(struct io *io, const struct settings *settings,
+                    const struct repository_settings *which, struct repository_purpose purpose,
+                    struct deadline deadline, struct repository **out, struct cpam_err *err)
+{
+    CPAM_AUTO(repository_free) struct repository *repository = calloc(1, sizeof(*repository));
+
+    if (repository == NULL)
+        return cpam_fail(err, CPAM_NO_MEMORY, 0, "no memory for a repository");
+    repository->io = io;
+    repository->settings = settings;
+    repository->which = which;
+    repository->deadline = deadline;
+    repository->opener = (struct store_opener){.open = opener_open, .arg = repository};
+    repository->repo_settings = (struct repo_settings){.name = which->name,
+                                                       .cluster = settings->cluster,
+                                                       .required = which->required,
+                                                       .opener = &repository->opener,
+                                                       .wal_codec = settings->wal_codec.codec,
+                                                       .base_codec = settings->base_codec.codec,
+                                                       .wal_level = settings->wal_codec.level,
+                                                       .base_level = settings->base_codec.level};
+    CPAM_TRY(keyring_new(io, &settings->encryption, purpose.for_write, purpose.for_read,
+                         &repository->keyring, err));
+    *out = CPAM_STEAL(repository);
+    return CPAM_OK;
+}
+
+enum cpam_status
+repository_open(struct io *io, const struct settings *settings,
+                const struct repository_settings *which, struct repository_purpose purpose,
+                struct deadline deadline, struct repository **out, struct cpam_err *err)
+{
+    CPAM_AUTO(repository_free) struct repository *repository = NULL;
+
+    CPAM_TRY(repository_open_new(io, settings, which, purpose, deadline, &repository, err));
+    CPAM_TRY(repo_open(io, &repository->repo_settings, repository->keyring, deadline,
+                       &repository->repo, err));
+    *out = CPAM_STEAL(repository);
+    return CPAM_OK;
+}
+
+struct repo *
+repository_repo(struct repository *repository)
+{
+    return repository->repo;
+}
+
+struct keyring *
+repository_keyring(struct repository *repository)
+{
+    return repository->keyring;
+}
+
+const struct repo_settings *
+repository_repo_settings(const struct repository *repository)
+{
+    return &repository->repo_settings;
+}
+
+void
+repository_free(struct repository *repository)
+{
+    if (repository == NULL)
+        return;
+    repo_free(repository->repo);
+    keyring_free(repository->keyring);
+    free(repository);
+}
