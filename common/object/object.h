@@ -10,7 +10,8 @@
  * version, repository UUID, system identifier, SHA-256 of the name asked for, kind, policy, trusted
  * writer, header signature, SHA-256 of the stanzas, and only then unwrapping and frames.
  *
- * One thread at a time each.
+ * One thread at a time each.  A session outlives its writers, an opener its sinks and keys, and the
+ * keyring and the io outlive them all.
  */
 #ifndef CPAM_OBJECT_OBJECT_H
 #define CPAM_OBJECT_OBJECT_H
@@ -53,7 +54,7 @@ enum object_kind
 struct object_header
 {
     enum object_kind kind;
-    bool sealed, has_signature;
+    bool sealed, has_signature; /* by a writer key, or by an HMAC of those who share a keyfile */
     uint64_t sysid;
     int64_t created; /* us since 1970 UTC */
     uint8_t uuid[16];
