@@ -38,6 +38,17 @@ struct cpam_err
 enum cpam_status cpam_fail(struct cpam_err *err, enum cpam_status status, int sys, const char *fmt,
                            ...) __attribute__((format(printf, 4, 5)));
 
+#ifdef __clang_analyzer__
+/* The analyzer looks at one file at a time: tell it that the status comes back unchanged. */
+#define cpam_fail(err, status, ...)                                                                \
+    __extension__({                                                                                \
+        enum cpam_status cpam_fail_status_ = (status);                                             \
+        if ((cpam_fail) ((err), cpam_fail_status_, __VA_ARGS__) != cpam_fail_status_)              \
+            __builtin_unreachable();                                                               \
+        cpam_fail_status_;                                                                         \
+    })
+#endif
+
 /* Put "<text>: " in front of the sentence. */
 void cpam_err_prefix(struct cpam_err *err, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
