@@ -20,12 +20,16 @@
 
 #define CPAM_CONFIG_DEFAULT "/etc/cpam/backup-config.yaml"
 
-/* From status to exit status; every status that is not listed maps to `otherwise`. */
+/*
+ * From status to exit status; every status that is not listed maps to `otherwise`.  The row of
+ * CPAM_STATUS_COUNT is the answer "done, but something needs a person" (cli->attention).  Rows
+ * without a meaning are not shown: another row tells their code.
+ */
 struct exit_row
 {
     enum cpam_status status;
     int code;
-    const char *meaning; /* for --help and the manual page */
+    const char *meaning; /* for --help and the manual page, or NULL */
 };
 
 struct exit_table
@@ -47,7 +51,7 @@ struct cli
     void *options;             /* the program's own options struct */
     int argc;                  /* what is left: arguments that are no options */
     char **argv;
-    const char *config_path; /* as it would be written into a restore_command */
+    const char *config_path; /* absolute: as it would be written into a restore_command */
     const char *repo;        /* --repo, or NULL */
     bool json;
     bool attention; /* set by run: done, but something needs a person (exit 3) */
@@ -65,10 +69,17 @@ struct program
     void (*defaults)(void *options);
     const struct exit_table *exits;
     bool needs_settings;
-    bool acts_as_owner; /* root becomes the owner of the data directory */
-    int min_arguments, max_arguments;
+    bool acts_as_owner;               /* root becomes the owner of the data directory */
+    int min_arguments, max_arguments; /* max -1: any number */
     enum cpam_status (*run)(struct cli *cli, struct cpam_err *err);
 };
+
+/*
+ * Root becomes the owner of data_dir for good (cli/owner.h); anybody else stays who they are.
+ * program_main() does it for a program that acts_as_owner.
+ */
+enum cpam_status program_become_owner(struct cli *cli, const char *data_dir,
+                                      struct cpam_err *err) CPAM_CHECK;
 
 int program_main(const struct program *program, int argc, char **argv);
 
