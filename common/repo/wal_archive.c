@@ -255,7 +255,8 @@ put_name(struct putting *put, enum verdict *verdict, bool *was_there, struct cpa
     if (*verdict != VERDICT_ABSENT)
     {
         *was_there = *verdict == VERDICT_SAME;
-        return CPAM_OK;
+        /* who put it may have died before it was durable, and our answer says that it is */
+        return *was_there ? store_settle(repo_store(put->repo), put->key, err) : CPAM_OK;
     }
     /* P6: asked only where something is about to be written; what is there passed once */
     status = cluster_record_get(put->repo, put->item->sysid, &record, err);

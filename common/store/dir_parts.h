@@ -59,6 +59,7 @@ enum cpam_status dir_put_new_fd(struct store *store, const char *key, int fd, ui
                                 enum store_class class, struct cpam_err *err) CPAM_CHECK;
 enum cpam_status dir_put_stream(struct store *store, const char *key, enum store_class class,
                                 struct sink **out, struct cpam_err *err) CPAM_CHECK;
+enum cpam_status dir_settle(struct store *store, const char *key, struct cpam_err *err) CPAM_CHECK;
 enum cpam_status dir_remove(struct store *store, const char *key, struct cpam_err *err) CPAM_CHECK;
 
 #endif

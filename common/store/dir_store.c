@@ -38,6 +38,7 @@ dir_store_open(struct io *io, const char *root, struct store **out, struct cpam_
         .head = dir_head,
         .list = dir_list_store,
         .versions = dir_versions,
+        .settle = dir_settle,
         .remove = dir_remove,
         .prepare = dir_prepare,
         .free = dir_free,

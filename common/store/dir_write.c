@@ -232,6 +232,31 @@ dir_put_stream(struct store *store, const char *key, enum store_class class, str
 }
 
 enum cpam_status
+dir_settle(struct store *store, const char *key, struct cpam_err *err)
+{
+    struct dir_store *self = dir_self(store);
+    CPAM_AUTO(free) char *path = NULL;
+    struct stat about;
+    int fd;
+
+    CPAM_TRY(dir_open_object(self, key, &fd, &about, err));
+    if (asprintf(&path, "%s/%s", self->root, key) < 0)
+    {
+        path = NULL;
+        store->io->ops->close(store->io, fd);
+        return cpam_fail(err, CPAM_NO_MEMORY, 0, "out of memory for a path");
+    }
+    /* The content too: a copy that was put here by other means may not be on the disk yet. */
+    enum cpam_status status = file_sync(store->io, fd, path, err);
+    store->io->ops->close(store->io, fd);
+    if (status == CPAM_OK)
+        status = ready_dirs(self, path, err);
+    if (status == CPAM_OK)
+        status = file_sync_parent(store->io, path, err);
+    return status == CPAM_OK ? CPAM_OK : write_failed(store, key, err);
+}
+
+enum cpam_status
 dir_remove(struct store *store, const char *key, struct cpam_err *err)
 {
     struct dir_store *self = dir_self(store);

@@ -136,6 +136,13 @@ store_versions(struct store *store, const char *key, struct store_version *out, 
 }
 
 enum cpam_status
+store_settle(struct store *store, const char *key, struct cpam_err *err)
+{
+    CPAM_TRY(store_key_check(key, err));
+    return store->ops->settle == NULL ? CPAM_OK : store->ops->settle(store, key, err);
+}
+
+enum cpam_status
 store_remove(struct store *store, const char *key, struct cpam_err *err)
 {
     CPAM_TRY(store_key_check(key, err));

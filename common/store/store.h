@@ -100,6 +100,8 @@ struct store_ops
     enum cpam_status (*versions)(struct store *store, const char *key, struct store_version *out,
                                  size_t cap, size_t *count, struct cpam_err *err);
     enum cpam_status (*remove)(struct store *store, const char *key, struct cpam_err *err);
+    /* NULL: whatever can be read is durable already */
+    enum cpam_status (*settle)(struct store *store, const char *key, struct cpam_err *err);
     enum cpam_status (*prepare)(struct store *store, struct cpam_err *err);
     void (*free)(struct store *store);
 };
@@ -170,6 +172,14 @@ enum cpam_status store_list(struct store *store, const char *prefix, const char 
  */
 enum cpam_status store_versions(struct store *store, const char *key, struct store_version *out,
                                 size_t cap, size_t *count, struct cpam_err *err) CPAM_CHECK;
+
+/*
+ * Make sure that an object somebody else put is durable, before its presence is acknowledged: who
+ * put it into a directory may have been killed between giving it its name and the fsync that makes
+ * the name survive a power cut.  CPAM_EXISTS from a put implies it.
+ */
+enum cpam_status store_settle(struct store *store, const char *key,
+                              struct cpam_err *err) CPAM_CHECK;
 
 /* Remove one object; removing an absent one is CPAM_OK. */
 enum cpam_status store_remove(struct store *store, const char *key,
