@@ -3,10 +3,13 @@
  */
 #include "fetch_situation.h"
 
+#include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "base/text.h"
 #include "io/file.h"
 #include "pg/history.h"
 #include "pg/wal_page.h"
@@ -224,6 +227,19 @@ fetch_situation_free(struct fetch_situation *situation)
     free(situation);
 }
 
+/* kill -9 leaves postmaster.pid behind, and the startup process waits for us before it notices. */
+static bool
+server_lives(const struct fetch_server *server)
+{
+    const char *digits = server->pid[0] == '-' ? server->pid + 1 : server->pid; /* --single */
+    struct cpam_err ignored;
+    uint64_t pid;
+
+    if (text_parse_u64(digits, INT32_MAX, &pid, &ignored) != CPAM_OK || pid == 0)
+        return true; /* nothing can be said */
+    return kill((pid_t) pid, 0) == 0 || errno != ESRCH;
+}
+
 bool
 fetch_situation_holds(struct io *io, const struct fetch_situation *situation)
 {
@@ -234,7 +250,8 @@ fetch_situation_holds(struct io *io, const struct fetch_situation *situation)
     server_read(io, situation->data, &now);
     return now.present == situation->server.present &&
            strcmp(now.pid, situation->server.pid) == 0 &&
-           strcmp(now.started, situation->server.started) == 0;
+           strcmp(now.started, situation->server.started) == 0 &&
+           (!now.present || server_lives(&now));
 }
 
 static bool

@@ -71,8 +71,9 @@ enum cpam_status fetch_control_read(struct io *io, const char *data, struct cont
                                     struct cpam_err *err) CPAM_CHECK;
 
 /*
- * Is the server that called still the one that runs?  An orphan of an earlier run must not put its
- * file under a name that the next run is waiting for (trap 14).  Always true for a person.
+ * Is the server that called still the one that runs, and does it?  An orphan of an earlier run must
+ * not put its file under a name that the next run is waiting for (trap 14), nor wait for ever for
+ * an archive nobody asks any more.  Always true for a person.
  */
 bool fetch_situation_holds(struct io *io, const struct fetch_situation *situation);
 

@@ -64,7 +64,15 @@ folder_control(const char *path, enum control_state state)
     folder_write(path, data, sizeof(data));
 }
 
-#define FOLDER_SERVER "4711\n/data\n1700000000\n5432\n/tmp\n\n  1 2\nready\n"
+/* postmaster.pid of a server with this process id and start time. */
+static inline void
+folder_server(long pid, long started)
+{
+    char text[128];
+
+    snprintf(text, sizeof(text), "%ld\n/data\n%ld\n5432\n/tmp\n\n  1 2\nready\n", pid, started);
+    folder_text("postmaster.pid", text);
+}
 
 /* A segment of FOLDER_SEGMENT bytes, all zeros behind the first page's header. */
 static inline void

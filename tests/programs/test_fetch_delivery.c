@@ -26,7 +26,7 @@ begin(const char *destination)
 
     folder_make(CONTROL_IN_ARCHIVE_RECOVERY);
     folder_text("recovery.signal", "");
-    folder_text("postmaster.pid", FOLDER_SERVER);
+    folder_server(getpid(), 1700000000);
     ck_ok(fetch_situation_read(io_posix(), SEGMENT, destination, &situation, &err), &err);
     ck_ok(fetch_delivery_new(io_posix(), situation, &delivery, &err), &err);
 }
@@ -125,7 +125,7 @@ START_TEST(trap14_an_orphan_never_renames)
 
     begin(WANTED);
     give("for a server that is gone");
-    folder_text("postmaster.pid", "4712\n/data\n1700000099\n5432\n/tmp\n");
+    folder_server(getpid(), 1700000099);
     ck_fails(fetch_delivery_publish(delivery, &err), CPAM_CANCELLED, "is not the one that runs",
              &err);
     ck_assert_int_eq(folder_count("pg_wal", ""), 0);

@@ -3,7 +3,8 @@
  */
 #include "suite.h"
 
-#include <dirent.h>
+#include <signal.h>
+#include <sys/wait.h>
 
 #include "fetch_folder.h"
 #include "fetch_situation.h"
@@ -81,7 +82,10 @@ make_files(const char *files)
         length = strcspn(files, " ");
         memcpy(name, files, length);
         name[length] = '\0';
-        folder_text(name, strcmp(name, "postmaster.pid") == 0 ? FOLDER_SERVER : "");
+        if (strcmp(name, "postmaster.pid") == 0)
+            folder_server(getpid(), 1700000000);
+        else
+            folder_text(name, "");
     }
 }
 
@@ -149,7 +153,7 @@ START_TEST(F1_a_damaged_control_file_never_hides_the_finishing_state)
     CPAM_AUTO(fetch_situation_free) struct fetch_situation *situation = NULL;
 
     folder_make(CONTROL_IN_ARCHIVE_RECOVERY);
-    folder_text("postmaster.pid", FOLDER_SERVER);
+    folder_server(getpid(), 1700000000);
     folder_text("global/pg_control", "torn");
     situation = read_as("00000002.history", "pg_wal/RECOVERYHISTORY");
     ck_assert(!situation->has_control);
@@ -176,18 +180,17 @@ START_TEST(F1_a_name_that_is_none_is_refused)
 }
 END_TEST
 
+/* What postmaster.pid says later: another process, another start, or nothing. */
 static const struct
 {
-    const char *text; /* of postmaster.pid later; NULL: gone */
+    bool other_process, there;
+    long started;
     bool same;
 } later[] = {
-    {FOLDER_SERVER, true},
-    {"4711\n/data\n1700000000\n5432\n/tmp\n\n  1 2\nstandby\n", true},
-    {"4712\n/data\n1700000000\n5432\n", false},
-    {"4711\n/data\n1700000009\n5432\n", false}, /* the number came round again */
-    {"4711\n", false},
-    {"", false},
-    {NULL, false},
+    {false, true, 1700000000, true},
+    {true, true, 1700000000, false},
+    {false, true, 1700000009, false}, /* the number came round again */
+    {false, false, 0, false},
 };
 
 START_TEST(trap14_another_run_of_the_server_is_seen)
@@ -197,15 +200,39 @@ START_TEST(trap14_another_run_of_the_server_is_seen)
 
     folder_make(CONTROL_IN_ARCHIVE_RECOVERY);
     folder_text("recovery.signal", "");
-    folder_text("postmaster.pid", FOLDER_SERVER);
+    folder_server(getpid(), 1700000000);
     situation = read_as(SEGMENT, "pg_wal/RECOVERYXLOG");
     person = read_as(SEGMENT, "pg_wal/" SEGMENT);
     ck_assert(fetch_situation_holds(io_posix(), situation));
     ck_assert_int_eq(unlink("postmaster.pid"), 0);
-    if (later[_i].text != NULL)
-        folder_text("postmaster.pid", later[_i].text);
+    if (later[_i].there)
+        folder_server(later[_i].other_process ? getppid() : getpid(), later[_i].started);
     ck_assert_int_eq(fetch_situation_holds(io_posix(), situation), later[_i].same);
     ck_assert(fetch_situation_holds(io_posix(), person));
+    folder_text("postmaster.pid", "cut short\n");
+    ck_assert(!fetch_situation_holds(io_posix(), situation));
+    folder_remove();
+}
+END_TEST
+
+/* After kill -9 of the postmaster its file stays, and its startup process waits for the answer. */
+START_TEST(trap14_a_server_that_was_killed_is_gone)
+{
+    CPAM_AUTO(fetch_situation_free) struct fetch_situation *situation = NULL;
+    pid_t child = fork();
+
+    ck_assert_int_ge(child, 0);
+    if (child == 0)
+        for (;;)
+            pause();
+    folder_make(CONTROL_IN_ARCHIVE_RECOVERY);
+    folder_text("recovery.signal", "");
+    folder_server(child, 1700000000);
+    situation = read_as(SEGMENT, "pg_wal/RECOVERYXLOG");
+    ck_assert(fetch_situation_holds(io_posix(), situation));
+    ck_assert_int_eq(kill(child, SIGKILL), 0);
+    ck_assert_int_eq(waitpid(child, NULL, 0), child);
+    ck_assert(!fetch_situation_holds(io_posix(), situation));
     folder_remove();
 }
 END_TEST
@@ -293,6 +320,7 @@ suite(void)
     tcase_add_test(tcase, F1_a_damaged_control_file_never_hides_the_finishing_state);
     LOOP(F1_a_name_that_is_none_is_refused, wrong_names);
     LOOP(trap14_another_run_of_the_server_is_seen, later);
+    tcase_add_test(tcase, trap14_a_server_that_was_killed_is_gone);
     LOOP(trap3_a_local_segment_counts_only_if_it_is_the_right_one, copies);
     tcase_add_test(tcase, trap3_the_first_segment_of_a_timeline_counts_with_its_parents_number);
     LOOP(trap1_trap25_a_local_history_counts_only_if_it_reads, histories);
