@@ -1,0 +1,237 @@
+/*
+ * fetch_archive.c - one repository after the other; what "not there" of each is worth.
+ *
+ * CPAM_NOT_FOUND alone proves nothing: a repository that does not exist (an unmounted disk, a wrong
+ * URL), or that was never told of this cluster, has no file of it either.  It counts as an absence
+ * only from wal_archive_get(), before a byte came, of a repository that was opened and has a
+ * record of the cluster.
+ */
+#include "fetch_archive.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "cli/repository.h"
+#include "fetch_delivery.h"
+#include "repo/wal_archive.h"
+
+struct round /* asking all of them once */
+{
+    const struct fetch_request *request;
+    struct fetch_delivery *delivery;
+    const struct repository_settings *order[SETTINGS_REPOSITORIES_MAX];
+    struct fetch_finding findings[SETTINGS_REPOSITORIES_MAX];
+    struct cpam_err errors[SETTINGS_REPOSITORIES_MAX];
+    size_t count;
+};
+
+/* The system identifier whose archive is meant. */
+static enum cpam_status
+cluster_of(const struct fetch_request *request, struct repo *repo, uint64_t *sysid,
+           struct cpam_err *err)
+{
+    size_t count = 0;
+
+    *sysid = request->sysid;
+    if (*sysid != 0)
+        return CPAM_OK;
+    CPAM_TRY(cluster_record_list(repo, sysid, 1, &count, err));
+    if (count == 0)
+        return cpam_fail(err, CPAM_FOREIGN, 0, "the repository has no record of any cluster");
+    return CPAM_OK;
+}
+
+static enum cpam_status
+record_check(struct repo *repo, uint64_t sysid, struct cpam_err *err)
+{
+    struct cluster_record record;
+    enum cpam_status status = cluster_record_get(repo, sysid, &record, err);
+
+    if (status != CPAM_NOT_FOUND)
+        return status;
+    cpam_fail(err, CPAM_FOREIGN, 0,
+              "the repository knows no cluster with system identifier %" PRIu64
+              ", which is the one in pg_control here",
+              sysid);
+    cpam_err_hint(err, "check repositories and cluster in the configuration: this may be the "
+                       "archive of another database cluster");
+    return CPAM_FOREIGN;
+}
+
+/* wal_archive_get() found nothing: is that the end, or a hole?  *err says which, in any case. */
+static enum cpam_status
+tell_absence(struct repo *repo, uint64_t sysid, const struct archive_name *name,
+             enum fetch_outcome *outcome, struct cpam_err *err)
+{
+    bool more = false;
+
+    CPAM_TRY(record_check(repo, sysid, err));
+    switch (name->kind)
+    {
+    case ARCHIVE_SEGMENT: CPAM_TRY(wal_archive_later_exists(repo, sysid, name, &more, err)); break;
+    case ARCHIVE_HISTORY:
+        CPAM_TRY(wal_archive_timeline_known(repo, sysid, name->timeline, &more, err));
+        break;
+    case ARCHIVE_BACKUP_HISTORY:
+    case ARCHIVE_PARTIAL: break; /* nothing follows from these */
+    }
+    *outcome = more ? FETCH_HOLE : FETCH_ABSENT;
+    if (!more)
+        cpam_fail(err, CPAM_NOT_FOUND, 0, "it is not in the archive, and nothing after it is");
+    else if (name->kind == ARCHIVE_SEGMENT)
+        cpam_fail(err, CPAM_UNKNOWN, 0,
+                  "it is missing although later segments of its timeline are there");
+    else
+        cpam_fail(err, CPAM_UNKNOWN, 0,
+                  "it is missing although other files speak of timeline %" PRIu32,
+                  name->timeline.id);
+    if (more)
+        cpam_err_hint(
+            err, "archive it again if any server still has it in pg_wal, or put that file into "
+                 "pg_wal of the server that recovers");
+    return CPAM_OK;
+}
+
+static enum cpam_status
+absence_of(struct repo *repo, uint64_t sysid, const struct archive_name *name,
+           enum fetch_outcome *outcome, struct cpam_err *err)
+{
+    enum cpam_status status = tell_absence(repo, sysid, name, outcome, err);
+
+    cpam_err_prefix(err, "repository \"%s\"", repo_name(repo));
+    return status;
+}
+
+/* The file goes out whole, verified and of the right length, or the delivery is empty again. */
+static enum cpam_status
+deliver(const struct round *round, struct repo *repo, uint64_t sysid, struct cpam_err *err)
+{
+    const struct fetch_situation *situation = round->request->situation;
+    struct object_header header;
+    uint64_t size;
+
+    CPAM_TRY(wal_archive_get(repo, sysid, situation->name.text,
+                             fetch_delivery_sink(round->delivery), &header, err));
+    size = fetch_delivery_size(round->delivery);
+    if (situation->name.kind == ARCHIVE_SEGMENT && situation->has_control &&
+        size != situation->control.segment_size)
+        return cpam_fail(err, CPAM_INVALID, 0,
+                         "the archived file has %" PRIu64 " bytes, but pg_control here says that "
+                         "segments have %" PRIu32,
+                         size, situation->control.segment_size);
+    return fetch_delivery_publish(round->delivery, err);
+}
+
+/* Asks an opened repository.  CPAM_OK with *outcome: it could tell. */
+static enum cpam_status
+ask_opened(const struct round *round, struct repo *repo, enum fetch_outcome *outcome,
+           struct cpam_err *err)
+{
+    uint64_t sysid;
+    enum cpam_status status;
+
+    CPAM_TRY(cluster_of(round->request, repo, &sysid, err));
+    status = deliver(round, repo, sysid, err);
+    if (status == CPAM_OK)
+    {
+        *outcome = FETCH_DELIVERED;
+        return CPAM_OK;
+    }
+    if (status != CPAM_NOT_FOUND)
+        return status;
+    if (fetch_delivery_size(round->delivery) > 0)
+        return cpam_fail(err, CPAM_UNKNOWN, 0, "it vanished while it was read");
+    return absence_of(repo, sysid, &round->request->situation->name, outcome, err);
+}
+
+static enum cpam_status
+ask(struct round *round, size_t at, enum fetch_outcome *outcome, struct cpam_err *err)
+{
+    const struct fetch_request *request = round->request;
+    CPAM_AUTO(repository_free) struct repository *repository = NULL;
+    struct repository_purpose purpose = {.for_read = true};
+    struct deadline share = {0}, opening;
+
+    if (request->deadline.at != 0)
+        share = deadline_after(request->io, deadline_left(request->io, request->deadline) /
+                                                (int64_t) (round->count - at));
+    opening = share;
+    if (!round->findings[at].in_read_set)
+        opening = deadline_sooner(share, deadline_after(request->io, FETCH_EXTRA_PATIENCE));
+    CPAM_TRY(repository_open(request->io, request->settings, round->order[at], purpose, opening,
+                             &repository, err));
+    repo_store(repository_repo(repository))->deadline = share;
+    return ask_opened(round, repository_repo(repository), outcome, err);
+}
+
+static enum cpam_status
+order_make(struct round *round, struct cpam_err *err)
+{
+    const struct settings *settings = round->request->settings;
+    const struct repository_settings *named = NULL;
+    bool any_required = false;
+
+    if (round->request->repo != NULL)
+    {
+        CPAM_TRY(settings_repository(settings, round->request->repo, &named, err));
+        round->order[round->count++] = named;
+    }
+    for (size_t i = 0; i < settings->repository_count; i++)
+    {
+        any_required |= settings->repositories[i].required;
+        if (&settings->repositories[i] != named)
+            round->order[round->count++] = &settings->repositories[i];
+    }
+    for (size_t i = 0; i < round->count; i++)
+        round->findings[i].in_read_set =
+            named != NULL ? round->order[i] == named : round->order[i]->required || !any_required;
+    return CPAM_OK;
+}
+
+/* Which repository's sentence explains the outcome. */
+static size_t
+decider(const struct round *round, enum fetch_outcome outcome)
+{
+    for (size_t i = 0; i < round->count; i++)
+        if (round->findings[i].outcome == outcome &&
+            (round->findings[i].in_read_set || outcome == FETCH_HOLE))
+            return i;
+    return 0;
+}
+
+enum cpam_status
+fetch_archive(const struct fetch_request *request, struct fetch_result *result,
+              struct cpam_err *err)
+{
+    CPAM_AUTO(free) struct round *round = calloc(1, sizeof(*round));
+    CPAM_AUTO(fetch_delivery_free) struct fetch_delivery *delivery = NULL;
+
+    if (round == NULL)
+        return cpam_fail(err, CPAM_NO_MEMORY, 0, "there is no memory to ask the repositories");
+    round->request = request;
+    CPAM_TRY(order_make(round, err));
+    CPAM_TRY(fetch_delivery_new(request->io, request->situation, &delivery, err));
+    round->delivery = delivery;
+    for (size_t i = 0; i < round->count; i++)
+    {
+        struct fetch_finding *finding = &round->findings[i];
+        struct cpam_err *why = &round->errors[i];
+
+        if (ask(round, i, &finding->outcome, why) != CPAM_OK)
+            finding->outcome = FETCH_UNKNOWN;
+        if (finding->outcome == FETCH_DELIVERED)
+        {
+            result->outcome = FETCH_DELIVERED;
+            return CPAM_OK;
+        }
+        if (finding->outcome == FETCH_UNKNOWN && i + 1 < round->count)
+            cpam_log(LOG_WARNING, "%s: %s; asking the next repository",
+                     request->situation->name.text, why->text);
+        fetch_delivery_restart(delivery);
+    }
+    result->outcome = fetch_outcome_of(round->findings, round->count);
+    result->err = round->errors[decider(round, result->outcome)];
+    cpam_err_prefix(&result->err, "%s", request->situation->name.text);
+    return CPAM_OK;
+}
