@@ -16,8 +16,9 @@ PORT = 5432  # only names the socket file: each cluster has a socket folder of i
 
 
 def bin_dir(major=15):
-    """Where initdb of that major is: Debian's, or CPAM_PG<major> in the environment; None if absent."""
-    for path in (os.environ.get(f"CPAM_PG{major}", ""), f"/usr/lib/postgresql/{major}/bin"):
+    """Where initdb of that major is: Debian's, or what tests/live/get-postgres brought; None if absent."""
+    brought = os.environ.get("CPAM_PG_CACHE", "/var/tmp/cpam-postgres")
+    for path in (f"/usr/lib/postgresql/{major}/bin", f"{brought}/{major}/bin"):
         if path and os.access(os.path.join(path, "initdb"), os.X_OK):
             return path
     return None
