@@ -33,6 +33,7 @@ static const struct
 static const char *program_name = "cpam";
 static _Atomic int log_limit = LOG_INFO;
 static bool to_journal;
+static _Atomic bool bar_shown;
 
 /* systemd.exec(5): $JOURNAL_STREAM is "device:inode" of the stream the journal reads. */
 static bool
@@ -77,11 +78,41 @@ put_text(char line[LINE_MAX_BYTES], size_t at, const char *text)
 }
 
 static void
+write_all(const char *data, size_t size)
+{
+    /* nothing can be done about a log that can't be written */
+    for (size_t done = 0; done < size;)
+    {
+        ssize_t written = write(STDERR_FILENO, data + done, size - done);
+
+        if (written <= 0)
+            return;
+        done += (size_t) written;
+    }
+}
+
+void
+log_bar(const char *line)
+{
+    static const char clear[] = "\r\x1b[K";
+    char out[LINE_MAX_BYTES];
+    size_t at = sizeof(clear) - 1;
+
+    memcpy(out, clear, at);
+    if (line != NULL)
+        at = put_text(out, at, line);
+    atomic_store(&bar_shown, line != NULL);
+    write_all(out, at);
+}
+
+static void
 put_line(enum log_level level, const char *word, const char *text)
 {
     char line[LINE_MAX_BYTES];
     size_t at = 0;
 
+    if (atomic_load(&bar_shown))
+        log_bar(NULL); /* comes back with its next drawing */
     if (to_journal)
         at = (size_t) snprintf(line, sizeof(line), "<%c>", levels[level].priority);
     at = put_text(line, at, program_name);
@@ -93,15 +124,7 @@ put_line(enum log_level level, const char *word, const char *text)
     }
     at = put_text(line, at, text);
     line[at++] = '\n';
-    /* nothing can be done about a log that can't be written */
-    for (size_t done = 0; done < at;)
-    {
-        ssize_t written = write(STDERR_FILENO, line + done, at - done);
-
-        if (written <= 0)
-            return;
-        done += (size_t) written;
-    }
+    write_all(line, at);
 }
 
 void

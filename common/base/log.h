@@ -20,6 +20,8 @@ enum log_level
 
 void log_start(const char *program, enum log_level level);
 void cpam_log(enum log_level level, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* A line that redraws itself at the bottom of a terminal; messages go above it.  NULL: away. */
+void log_bar(const char *line);
 /* The sentence, then the hint as a line of its own. */
 void log_failure(const struct cpam_err *err);
 
