@@ -89,13 +89,13 @@ fixture_end(void)
     rmdir(fixture_dir);
 }
 
-/* The path of a name in the directory; good until the 8th next call. */
+/* The path of a name in the directory; good until the 64th next call. */
 static inline const char *
 fixture_path(const char *name)
 {
-    static char paths[8][128];
+    static char paths[64][128];
     static unsigned next;
-    char *path = paths[next++ % 8];
+    char *path = paths[next++ % 64];
 
     snprintf(path, 128, "%s/%s", fixture_dir, name);
     return path;
