@@ -10,6 +10,9 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <time.h>
+
+#include "io/io.h"
 
 struct thread
 {
@@ -177,7 +180,11 @@ worker_pool_new(const struct worker_spec *spec, struct worker_pool **out, struct
     pool->spec = *spec;
     pthread_mutex_init(&pool->lock, NULL);
     pthread_cond_init(&pool->work, NULL);
-    pthread_cond_init(&pool->room, NULL);
+    pthread_condattr_t attributes;
+    pthread_condattr_init(&attributes);
+    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    pthread_cond_init(&pool->room, &attributes);
+    pthread_condattr_destroy(&attributes);
     enum cpam_status status = start_threads(pool, err);
     if (status != CPAM_OK)
         worker_pool_free(pool);
@@ -213,20 +220,43 @@ worker_submit(struct worker_pool *pool, void *job, struct cpam_err *err)
     return status;
 }
 
-enum cpam_status
-worker_wait(struct worker_pool *pool, struct cpam_err *err)
+/* until NULL: without a limit. */
+static enum cpam_status
+wait_until(struct worker_pool *pool, const struct timespec *until, struct cpam_err *err)
 {
+    int expired = 0;
+
     pthread_mutex_lock(&pool->lock);
-    while (pool->waiting > 0 || pool->running > 0)
+    while ((pool->waiting > 0 || pool->running > 0) && expired == 0)
     {
         if (pool->over && pool->waiting > 0)
             discard_waiting(pool);
-        else
+        else if (until == NULL)
             pthread_cond_wait(&pool->room, &pool->lock);
+        else
+            expired = pthread_cond_timedwait(&pool->room, &pool->lock, until);
     }
-    enum cpam_status status = told(pool, err);
+    enum cpam_status status = expired == 0
+                                  ? told(pool, err)
+                                  : cpam_fail(err, CPAM_DEADLINE, 0, "the time for it is used up");
     pthread_mutex_unlock(&pool->lock);
     return status;
+}
+
+enum cpam_status
+worker_wait(struct worker_pool *pool, struct cpam_err *err)
+{
+    return wait_until(pool, NULL, err);
+}
+
+enum cpam_status
+worker_wait_for(struct worker_pool *pool, int64_t us, struct cpam_err *err)
+{
+    int64_t now = io_posix()->ops->monotonic(io_posix());
+    int64_t at = us > INT64_MAX - now ? INT64_MAX : now + us;
+    struct timespec until = {.tv_sec = at / 1000000, .tv_nsec = at % 1000000 * 1000};
+
+    return wait_until(pool, &until, err);
 }
 
 void

@@ -18,6 +18,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "base/err.h"
 #include "base/scope.h"
@@ -62,6 +63,13 @@ enum cpam_status worker_submit(struct worker_pool *pool, void *job,
  * failed; the first failure otherwise.  More jobs may be submitted after CPAM_OK.
  */
 enum cpam_status worker_wait(struct worker_pool *pool, struct cpam_err *err) CPAM_CHECK;
+
+/*
+ * The same for at most us of real time: CPAM_DEADLINE when jobs are still running then.  A pool left
+ * behind like this must not be freed: its threads end with the process.
+ */
+enum cpam_status worker_wait_for(struct worker_pool *pool, int64_t us,
+                                 struct cpam_err *err) CPAM_CHECK;
 
 /* Run no further job.  May be called from any thread. */
 void worker_cancel(struct worker_pool *pool);

@@ -234,6 +234,26 @@ START_TEST(cancelling_discards_what_waits)
 }
 END_TEST
 
+START_TEST(waiting_has_a_limit)
+{
+    pthread_barrier_t barrier;
+    struct cpam_err err;
+
+    pthread_barrier_init(&barrier, NULL, 2);
+    place.together = &barrier;
+    struct worker_pool *pool = make(1, 10);
+    ck_ok(worker_wait_for(pool, 0, &err), &err);
+    ck_ok(worker_submit(pool, &place.jobs[0], &err), &err);
+    ck_fails(worker_wait_for(pool, 1000, &err), CPAM_DEADLINE, "is used up", &err);
+    ck_fails(worker_wait_for(pool, -1, &err), CPAM_DEADLINE, "is used up", &err);
+    pthread_barrier_wait(&barrier);
+    ck_ok(worker_wait_for(pool, INT64_MAX, &err), &err);
+    ck_ok(worker_wait(pool, &err), &err);
+    worker_pool_free(pool);
+    pthread_barrier_destroy(&barrier);
+}
+END_TEST
+
 START_TEST(freeing_without_waiting_is_allowed)
 {
     struct worker_pool *pool = make(4, 10);
@@ -281,6 +301,7 @@ suite(void)
     tcase_add_loop_test(tcase, the_first_failure_stops_it, 0, rows);
     tcase_add_loop_test(tcase, a_thread_that_cannot_start_stops_it, 0, 2);
     tcase_add_test(tcase, cancelling_discards_what_waits);
+    tcase_add_test(tcase, waiting_has_a_limit);
     tcase_add_test(tcase, freeing_without_waiting_is_allowed);
     tcase_add_test(tcase, sizes_out_of_bounds_are_refused);
     suite_add_tcase(suite, tcase);
