@@ -66,20 +66,22 @@ static enum cpam_status
 secret_file_check(const struct stat *stat, const char *path, struct cpam_err *err)
 {
     if (!S_ISREG(stat->st_mode))
-        return cpam_fail(err, CPAM_USAGE, 0, "\"%s\" holds a secret but is no regular file", path);
+        return cpam_fail(err, CPAM_USAGE, 0, "\"%s\" should hold a secret but is no regular file",
+                         path);
     if ((stat->st_mode & (S_IRWXG | S_IRWXO)) != 0)
     {
         cpam_fail(err, CPAM_USAGE, 0,
-                  "\"%s\" holds a secret but has mode %04o: others than its owner can use it", path,
-                  (unsigned) (stat->st_mode & 07777));
+                  "\"%s\" should hold a secret but has mode %04o: others than its owner can use it",
+                  path, (unsigned) (stat->st_mode & 07777));
         cpam_err_hint(err, "chmod 0600 \"%s\"", path);
         return CPAM_USAGE;
     }
     if (stat->st_uid != 0 && stat->st_uid != geteuid())
     {
-        cpam_fail(err, CPAM_USAGE, 0,
-                  "\"%s\" holds a secret but belongs to user %u, neither root nor this one (%u)",
-                  path, (unsigned) stat->st_uid, (unsigned) geteuid());
+        cpam_fail(
+            err, CPAM_USAGE, 0,
+            "\"%s\" should hold a secret but belongs to user %u, neither root nor this one (%u)",
+            path, (unsigned) stat->st_uid, (unsigned) geteuid());
         cpam_err_hint(err, "chown %u \"%s\"", (unsigned) geteuid(), path);
         return CPAM_USAGE;
     }
