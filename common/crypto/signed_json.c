@@ -137,6 +137,7 @@ json_check(const struct keyring *keyring, const struct authority *authority,
            const struct cpam_buf *message, const uint8_t proof[AUTHORITY_PROOF_SIZE],
            struct cpam_err *err)
 {
+    static const uint8_t nobody[AUTHORITY_WRITER_SIZE];
     uint8_t digest[AUTHORITY_PROOF_SIZE];
 
     CPAM_TRY(keyring_believes(keyring, authority, err));
@@ -144,7 +145,8 @@ json_check(const struct keyring *keyring, const struct authority *authority,
         return keyring_verify(keyring, authority, AUTHORITY_JSON_KEY, json_domain, message->data,
                               message->size, proof, err);
     CPAM_TRY(json_digest(message, digest, err));
-    if (memcmp(digest, proof, sizeof(digest)) != 0)
+    if (memcmp(digest, proof, sizeof(digest)) != 0 ||
+        memcmp(authority->writer, nobody, sizeof(nobody)) != 0)
         return cpam_fail(err, CPAM_CORRUPT, 0, "its digest does not match: it was changed");
     return CPAM_OK;
 }
