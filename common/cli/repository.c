@@ -187,7 +187,9 @@ repository_open_new(struct io *io, const struct settings *settings,
                                                        .wal_codec = settings->wal_codec.codec,
                                                        .base_codec = settings->base_codec.codec,
                                                        .wal_level = settings->wal_codec.level,
-                                                       .base_level = settings->base_codec.level};
+                                                       .base_level = settings->base_codec.level,
+                                                       .spool = settings->wal.spool,
+                                                       .state = settings->state};
     CPAM_TRY(keyring_new(io, &settings->encryption, purpose.for_write, purpose.for_read,
                          &repository->keyring, err));
     *out = CPAM_STEAL(repository);

@@ -1,5 +1,14 @@
 /*
  * manifest.h - which bytes of which packs make which file (format-1.md 2.6), streamed both ways.
+ *
+ * Lines: head; p (packs, by index); ts (tablespaces, by oid); d, l, f entries in strictly ascending
+ * order, an f line followed by x lines until it has all its extents; end.  The end line holds the
+ * summary's members but seq and prev, which are given out after the manifest is stored, and
+ * manifest and blocks; the head has no seq and prev for the same reason.
+ *
+ * A tablespace is a ts line (its oid and where it lay) and a directory entry "pg_tblspc/<oid>" with
+ * everything below it; a tablespace in place is only the directory.  A linked pg_wal is a directory
+ * entry like any other, and where it lay is the setting "pg_wal".
  */
 #ifndef CPAM_REPO_MANIFEST_H
 #define CPAM_REPO_MANIFEST_H
@@ -9,7 +18,17 @@
 enum
 {
     MANIFEST_LINE_MAX = 1 << 20, /* bytes */
-    MANIFEST_EXTENTS_LINE = 4096
+    MANIFEST_EXTENTS_LINE = 4096,
+    MANIFEST_PATH_MAX = 4096, /* bytes of a path or a link's target */
+    MANIFEST_SETTINGS_MAX = 64,
+    MANIFEST_PACKS_MAX = 1 << 20
+};
+
+/* What the server told of itself: names and values of pg_settings, and pg_wal's place if it was a
+   link (postgresql.md trap 18). */
+struct manifest_setting
+{
+    const char *name, *value;
 };
 
 struct manifest_extent
@@ -58,6 +77,7 @@ struct manifest_writer;
 /* Pushes lines into an object of kind 5 that goes to backup/<label>/manifest.  Packs first, then
    tablespaces, then entries in strictly ascending order (manifest_path_compare). */
 enum cpam_status manifest_writer_new(struct repo *repo, const struct backup_summary *head,
+                                     const struct manifest_setting *settings, size_t setting_count,
                                      struct manifest_writer **out, struct cpam_err *err) CPAM_CHECK;
 enum cpam_status manifest_writer_add(struct manifest_writer *writer,
                                      const struct manifest_entry *entry,
@@ -83,6 +103,9 @@ struct manifest_reader_ops
     /* follows entry() of a FILE, once or more; in order, `at` is the offset in the file */
     enum cpam_status (*extents)(void *arg, uint64_t at, const struct manifest_extent *extents,
                                 size_t count, struct cpam_err *err);
+    /* once for each setting of the head line, before any entry; may be NULL */
+    enum cpam_status (*setting)(void *arg, const struct manifest_setting *setting,
+                                struct cpam_err *err);
 };
 enum cpam_status manifest_read(struct repo *repo, const struct backup_summary *summary,
                                const struct manifest_reader_ops *ops, void *arg,

@@ -9,47 +9,14 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "repo/authentic.h"
 #include "repo/layout.h"
+#include "repo/object_read.h"
 #include "repo/wal_seal.h"
 
 enum
 {
     HELD_MAX = 80 << 20 /* bytes of a sealed object that are held in memory */
 };
-
-struct header_check
-{
-    struct object_opener *opener;
-    const struct object_want *want;
-    struct object_header *header;
-};
-
-static enum cpam_status
-header_check(void *arg, const void *data, size_t size, struct cpam_err *err)
-{
-    const struct header_check *check = arg;
-
-    if (size < OBJECT_HEADER_SIZE)
-        return cpam_fail(err, CPAM_CORRUPT, 0, "\"%s\" is cut short: %zu bytes are no object",
-                         check->want->name, size);
-    return object_header_check(check->opener, check->want, data, size, check->header, err);
-}
-
-/* A range that starts behind the end is the store's way to say "empty"; so is a shorter answer. */
-static enum cpam_status
-choose_version(struct repo *repo, const struct object_want *want, struct object_header *header,
-               struct store_info *info, struct cpam_err *err)
-{
-    CPAM_AUTO(cpam_buf_clear) struct cpam_buf head = {0};
-    static const struct store_range range = {0, OBJECT_HEADER_SIZE};
-    struct object_opener *opener;
-
-    CPAM_TRY(repo_opener(repo, &opener, err));
-    struct header_check check = {opener, want, header};
-    return authentic_get(repo_store(repo), want->name, &range, OBJECT_HEADER_SIZE, header_check,
-                         &check, &head, info, err);
-}
 
 enum cpam_status
 wal_object_header(struct repo *repo, uint64_t sysid, const char *key, enum object_kind kind,
@@ -58,98 +25,19 @@ wal_object_header(struct repo *repo, uint64_t sysid, const char *key, enum objec
     struct object_want want = {.kind = kind, .sysid = sysid, .name = key};
     struct store_info info;
 
-    CPAM_TRY(choose_version(repo, &want, out, &info, err));
+    CPAM_TRY(object_choose(repo, &want, out, &info, err));
     if (size != NULL)
         *size = info.size;
     return CPAM_OK;
-}
-
-/* The end of a chain that passes on to a sink somebody else owns. */
-struct sink_lent
-{
-    struct sink base;
-    struct sink *to;
-};
-
-static enum cpam_status
-lent_write(struct sink *sink, const void *data, size_t size, struct cpam_err *err)
-{
-    return sink_write(((struct sink_lent *) sink)->to, data, size, err);
-}
-
-static enum cpam_status
-lent_finish(struct sink *sink, struct cpam_err *err)
-{
-    (void) sink;
-    (void) err;
-    return CPAM_OK;
-}
-
-static void
-lent_free(struct sink *sink)
-{
-    (void) sink; /* lives on its user's stack, and `to` is not ours */
-}
-
-static enum cpam_status
-open_held(struct repo *repo, const struct object_want *want, const struct cpam_buf *sealed,
-          struct sink *to, struct object_header *header, struct cpam_err *err)
-{
-    static const struct sink_ops ops = {lent_write, lent_finish, lent_free};
-    struct sink_lent lent = {{&ops, NULL}, to};
-    CPAM_AUTO(sink_free) struct sink *chain = &lent.base;
-    struct object_opener *opener;
-
-    CPAM_TRY(repo_opener(repo, &opener, err));
-    CPAM_TRY(object_open_push(&chain, opener, want, header, err));
-    CPAM_TRY(sink_write(chain, sealed->data, sealed->size, err));
-    return sink_finish(chain, err);
-}
-
-static enum cpam_status
-read_streamed(struct repo *repo, const struct object_want *want, struct sink *to,
-              struct object_header *header, struct cpam_err *err)
-{
-    static const struct sink_ops ops = {lent_write, lent_finish, lent_free};
-    struct sink_lent lent = {{&ops, NULL}, to};
-    CPAM_AUTO(sink_free) struct sink *chain = &lent.base;
-    struct object_opener *opener;
-    struct object_header chosen;
-    struct store_info info;
-
-    CPAM_TRY(choose_version(repo, want, &chosen, &info, err));
-    CPAM_TRY(repo_opener(repo, &opener, err));
-    /* the header that was authenticated, and no other */
-    struct object_want exact = *want;
-    exact.h = chosen.h;
-    CPAM_TRY(object_open_push(&chain, opener, &exact, header, err));
-    CPAM_TRY(store_get(repo_store(repo), want->name, info.version, NULL, chain, &info, err));
-    return sink_finish(chain, err);
 }
 
 enum cpam_status
 wal_object_read(struct repo *repo, uint64_t sysid, const char *key, enum object_kind kind,
                 struct sink *to, struct object_header *header, struct cpam_err *err)
 {
-    CPAM_AUTO(cpam_buf_clear) struct cpam_buf sealed = {0};
     struct object_want want = {.kind = kind, .sysid = sysid, .name = key};
-    struct object_header found;
-    struct object_opener *opener;
-    struct store_info info;
-    enum cpam_status status;
 
-    CPAM_TRY(repo_opener(repo, &opener, err));
-    struct header_check check = {opener, &want, &found};
-    status = authentic_get(repo_store(repo), key, NULL, HELD_MAX, header_check, &check, &sealed,
-                           &info, err);
-    if (status == CPAM_INVALID)
-    {
-        cpam_buf_clear(&sealed);
-        return read_streamed(repo, &want, to, header, err);
-    }
-    if (status != CPAM_OK)
-        return status;
-    return open_held(repo, &want, &sealed, to, header, err);
+    return object_read(repo, &want, HELD_MAX, to, header, err);
 }
 
 /*

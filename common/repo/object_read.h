@@ -1,0 +1,23 @@
+/*
+ * object_read.h - a sealed object out of a repository, authenticated, whichever version it is.
+ */
+#ifndef CPAM_REPO_OBJECT_READ_H
+#define CPAM_REPO_OBJECT_READ_H
+
+#include "repo/repo.h"
+
+/* The header of the oldest genuine version of want->name, and which version that is (info). */
+enum cpam_status object_choose(struct repo *repo, const struct object_want *want,
+                               struct object_header *header, struct store_info *info,
+                               struct cpam_err *err) CPAM_CHECK;
+
+/*
+ * Its whole plaintext into `to`, which is neither finished nor freed.  Sealed objects of up to
+ * held_max bytes are held in memory, which saves a request; larger ones are chosen by their header
+ * and then streamed.  header may be NULL; it is filled before the first byte leaves.
+ */
+enum cpam_status object_read(struct repo *repo, const struct object_want *want, size_t held_max,
+                             struct sink *to, struct object_header *header,
+                             struct cpam_err *err) CPAM_CHECK;
+
+#endif

@@ -1,0 +1,208 @@
+/*
+ * summary.c - a backup's summary, written and read member by member.
+ */
+#include "repo/summary.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "repo/layout.h"
+
+/* How many packs a backup uses, label by label: expiry keeps or drops packs by whole label. */
+static json_t *
+packs_of(const struct backup_summary *summary, bool *failed)
+{
+    json_t *packs = json_object();
+
+    record_set(packs, failed, summary->label, json_integer((json_int_t) summary->packs));
+    return packs;
+}
+
+enum cpam_status
+summary_set_common(const struct repo *repo, const struct backup_summary *summary, json_t *object,
+                   struct cpam_err *err)
+{
+    bool failed = false;
+
+    record_set(object, &failed, "cluster", json_string(repo_cluster(repo)));
+    record_set_number_text(object, &failed, "sysid", summary->sysid);
+    record_set(object, &failed, "label", json_string(summary->label));
+    record_set(object, &failed, "kind", json_string(summary->kind));
+    record_set(object, &failed, "parents", json_array());
+    record_set(object, &failed, "epoch", json_string(summary->epoch));
+    record_set(object, &failed, "major", json_integer(summary->major));
+    record_set(object, &failed, "pg_version", json_string(summary->pg_version));
+    record_set(object, &failed, "timeline", json_integer(summary->timeline.id));
+    record_set_lsn(object, &failed, "start_lsn", summary->start);
+    record_set_lsn(object, &failed, "stop_lsn", summary->stop);
+    record_set_time(object, &failed, "start_time", summary->start_time);
+    record_set_time(object, &failed, "stop_time", summary->stop_time);
+    record_set(object, &failed, "segment_size", json_integer(summary->segment_size));
+    record_set(object, &failed, "wal_first", json_string(summary->wal_first));
+    record_set(object, &failed, "wal_last", json_string(summary->wal_last));
+    record_set(object, &failed, "files", json_integer((json_int_t) summary->files));
+    record_set(object, &failed, "bytes", json_integer((json_int_t) summary->bytes));
+    record_set(object, &failed, "packs", packs_of(summary, &failed));
+    record_set(object, &failed, "stored_bytes", json_integer((json_int_t) summary->stored_bytes));
+    record_set(object, &failed, "checksums", json_boolean(summary->has_checksums));
+    record_set(object, &failed, "snapshot", json_string(summary->snapshot));
+    record_set(object, &failed, "retain_until", json_null());
+    record_set(object, &failed, "audit", json_null());
+    record_set(object, &failed, "tool", json_string(summary->tool_version));
+    return record_made("a summary", failed, err);
+}
+
+enum cpam_status
+summary_body(struct repo *repo, const struct backup_summary *summary, json_t **out,
+             struct cpam_err *err)
+{
+    CPAM_AUTO(json_doc_free) json_t *body = NULL;
+    json_t *manifest = json_object();
+    bool failed = false;
+
+    CPAM_TRY(record_new(repo, &body, err));
+    record_set_number_text(body, &failed, "seq", summary->seq);
+    if (summary->has_prev)
+        record_set_hex(body, &failed, "prev", summary->prev, SHA256_SIZE);
+    else
+        record_set(body, &failed, "prev", json_null());
+    record_set_hex(manifest, &failed, "h", summary->manifest_h, SHA256_SIZE);
+    record_set_hex(manifest, &failed, "d", summary->manifest_d, SHA256_SIZE);
+    record_set(manifest, &failed, "size", json_integer((json_int_t) summary->manifest_size));
+    record_set(body, &failed, "manifest", manifest);
+    record_set(body, &failed, "blocks", json_null());
+    CPAM_TRY(record_made("a summary", failed, err));
+    CPAM_TRY(summary_set_common(repo, summary, body, err));
+    *out = CPAM_STEAL(body);
+    return CPAM_OK;
+}
+
+static void
+parse_packs(struct record_reader *reader, struct backup_summary *out)
+{
+    const json_t *packs = record_member(reader, "packs");
+
+    if (packs == NULL)
+        return;
+    const json_t *own = json_object_get(packs, out->label);
+
+    if (json_object_size(packs) != 1 || !json_is_integer(own) || json_integer_value(own) < 0)
+        record_refuse(reader, "packs", "the number of packs of this backup");
+    else
+        out->packs = (uint64_t) json_integer_value(own);
+}
+
+static void
+parse_parents(struct record_reader *reader)
+{
+    const json_t *parents = record_member(reader, "parents");
+
+    if (parents != NULL && (!json_is_array(parents) || json_array_size(parents) != 0))
+        record_refuse(reader, "parents", "empty: incremental backups are not known yet");
+}
+
+static void
+parse_manifest(struct record_reader *outer, struct backup_summary *out)
+{
+    const json_t *manifest = record_member(outer, "manifest");
+
+    if (manifest == NULL)
+        return;
+    struct record_reader reader = record_read(manifest, outer->what, outer->err);
+
+    record_hex(&reader, "h", out->manifest_h, SHA256_SIZE);
+    record_hex(&reader, "d", out->manifest_d, SHA256_SIZE);
+    out->manifest_size = record_number(&reader, "size", INT64_MAX);
+    if (record_end(&reader) != CPAM_OK)
+        outer->failed = true;
+}
+
+static void
+parse_sequence(struct record_reader *reader, struct backup_summary *out)
+{
+    const json_t *prev = json_object_get(reader->object, "prev");
+
+    out->seq = record_number_text(reader, "seq", UINT64_MAX - 1);
+    out->has_prev = !json_is_null(prev);
+    if (out->has_prev)
+        record_hex(reader, "prev", out->prev, SHA256_SIZE);
+    else
+        record_null(reader, "prev");
+}
+
+static void
+check_sense(struct record_reader *reader, const struct backup_summary *out)
+{
+    struct cpam_err ignored;
+
+    if (reader->failed)
+        return;
+    if (label_check(out->label, &ignored) != CPAM_OK)
+        record_refuse(reader, "label", "a backup label");
+    else if (out->seq == 0)
+        record_refuse(reader, "seq", "a number from 1");
+    else if (out->timeline.id == 0)
+        record_refuse(reader, "timeline", "a timeline");
+    else if (!segment_size_valid(out->segment_size))
+        record_refuse(reader, "segment_size", "a size of WAL segments");
+    else if (out->stop.at < out->start.at || out->start.at == 0)
+        record_refuse(reader, "stop_lsn", "at or behind start_lsn");
+}
+
+enum cpam_status
+summary_parse(const json_t *body, const char *key, struct backup_summary *out, struct cpam_err *err)
+{
+    struct record_reader reader = record_read(body, key, err);
+
+    memset(out, 0, sizeof(*out));
+    record_string(&reader, "cluster");
+    out->sysid = record_number_text(&reader, "sysid", UINT64_MAX);
+    record_text(&reader, "label", out->label, sizeof(out->label));
+    parse_sequence(&reader, out);
+    record_text(&reader, "kind", out->kind, sizeof(out->kind));
+    parse_parents(&reader);
+    record_text(&reader, "epoch", out->epoch, sizeof(out->epoch));
+    out->major = (unsigned) record_number(&reader, "major", 99);
+    record_text(&reader, "pg_version", out->pg_version, sizeof(out->pg_version));
+    out->timeline.id = (uint32_t) record_number(&reader, "timeline", UINT32_MAX);
+    out->start = record_lsn(&reader, "start_lsn");
+    out->stop = record_lsn(&reader, "stop_lsn");
+    out->start_time = record_time(&reader, "start_time");
+    out->stop_time = record_time(&reader, "stop_time");
+    out->segment_size = (uint32_t) record_number(&reader, "segment_size", SEGMENT_SIZE_MAX);
+    record_text(&reader, "wal_first", out->wal_first, sizeof(out->wal_first));
+    record_text(&reader, "wal_last", out->wal_last, sizeof(out->wal_last));
+    out->files = record_number(&reader, "files", INT64_MAX);
+    out->bytes = record_number(&reader, "bytes", INT64_MAX);
+    parse_packs(&reader, out);
+    out->stored_bytes = record_number(&reader, "stored_bytes", INT64_MAX);
+    out->has_checksums = record_bool(&reader, "checksums");
+    record_text(&reader, "snapshot", out->snapshot, sizeof(out->snapshot));
+    parse_manifest(&reader, out);
+    record_null(&reader, "blocks");
+    record_null(&reader, "retain_until");
+    record_null(&reader, "audit");
+    record_text(&reader, "tool", out->tool_version, sizeof(out->tool_version));
+    check_sense(&reader, out);
+    return record_end(&reader);
+}
+
+enum cpam_status
+backup_summary_read(struct repo *repo, const char *label, struct backup_summary *out,
+                    struct cpam_err *err)
+{
+    CPAM_AUTO(json_doc_free) json_t *body = NULL;
+    uint8_t digest[SHA256_SIZE];
+    char key[LAYOUT_KEY_MAX];
+
+    CPAM_TRY(label_check(label, err));
+    layout_summary(label, key);
+    CPAM_TRY(record_get(repo, key, &body, digest, err));
+    CPAM_TRY(summary_parse(body, key, out, err));
+    /* the name is under the signature, so this can only be a fault of the writer */
+    if (strcmp(out->label, label) != 0)
+        return cpam_fail(err, CPAM_CORRUPT, 0, "\"%s\" speaks of backup \"%s\"", key, out->label);
+    memcpy(out->digest, digest, SHA256_SIZE);
+    return CPAM_OK;
+}
