@@ -1,0 +1,513 @@
+/*
+ * test_wal_archive.c - WAL files into the archive and out of it, and everything that is refused.
+ */
+#include "repo/repo_fixture.h"
+
+#define SEGMENT "000000010000000000000003"
+#define KEY     "wal/7301234567890123456/00000001/00000000/" SEGMENT
+
+static struct repo_fixture self;
+static struct cpam_err err;
+
+static void
+begin(void)
+{
+    repo_fixture_begin(&self, false);
+}
+
+static void
+begin_versioned(void)
+{
+    repo_fixture_begin(&self, true);
+}
+
+static void
+end(void)
+{
+    char command[160];
+
+    repo_fixture_end(&self);
+    snprintf(command, sizeof(command), "rm -rf %s", fixture_dir);
+    ck_assert_int_eq(system(command), 0);
+}
+
+static void
+push_ok(const char *name, bool expect_there)
+{
+    bool was_there = !expect_there;
+
+    ck_ok(wal_push(self.repo, name, REPO_SYSID, &was_there, &err), &err);
+    ck_assert_int_eq(was_there, expect_there);
+}
+
+START_TEST(round_trip)
+{
+    CPAM_AUTO(cpam_buf_clear) struct cpam_buf back = {0};
+    uint8_t *data = wal_bytes(REPO_SYSID, 1, 3 << 20, 1 << 20, 1);
+    struct object_header header;
+
+    wal_file(SEGMENT, data, 1 << 20);
+    push_ok(SEGMENT, false);
+    ck_ok(wal_pull(self.repo, SEGMENT, &back, &err), &err);
+    ck_assert_uint_eq(back.size, 1 << 20);
+    ck_assert_mem_eq(back.data, data, 1 << 20);
+    ck_ok(wal_archive_header(self.repo, REPO_SYSID, SEGMENT, &header, &err), &err);
+    ck_assert_int_eq(header.kind, OBJECT_WAL);
+    ck_assert_uint_eq(header.raw_length, 1 << 20);
+    free(data);
+}
+END_TEST
+
+START_TEST(P1_same_content_again_sends_no_body)
+{
+    CPAM_AUTO(cpam_buf_clear) struct cpam_buf before = {0};
+
+    wal_segment_file(SEGMENT, 3, 1);
+    push_ok(SEGMENT, false);
+    struct memory_version *stored = memory_current(&self.bucket, KEY);
+    ck_ok(cpam_buf_append(&before, stored->data, stored->size, 1 << 24, &err), &err);
+    int64_t modified = stored->modified;
+
+    /* a process of its own, as PostgreSQL calls it */
+    repo_free(self.repo);
+    self.repo = NULL;
+    self.bucket.requests = self.bucket.bodies = 0;
+    repo_fixture_open(&self);
+    push_ok(SEGMENT, true);
+    ck_assert_uint_le(self.bucket.requests, 2);
+    ck_assert_uint_eq(self.bucket.bodies, 0);
+    ck_assert_uint_eq(self.bucket.settled, 1); /* what can be read may not be durable yet */
+    stored = memory_current(&self.bucket, KEY);
+    ck_assert_uint_eq(stored->size, before.size);
+    ck_assert_mem_eq(stored->data, before.data, before.size);
+    ck_assert_int_eq(stored->modified, modified);
+}
+END_TEST
+
+START_TEST(P2_other_content_is_refused_and_nothing_changes)
+{
+    CPAM_AUTO(cpam_buf_clear) struct cpam_buf before = {0};
+    bool was_there;
+    const char *ids;
+
+    wal_segment_file(SEGMENT, 3, 1);
+    push_ok(SEGMENT, false);
+    struct memory_version *stored = memory_current(&self.bucket, KEY);
+    ck_ok(cpam_buf_append(&before, stored->data, stored->size, 1 << 24, &err), &err);
+    wal_segment_file(SEGMENT, 3, 2);
+    ck_fails(wal_push(self.repo, SEGMENT, REPO_SYSID, &was_there, &err), CPAM_EXISTS,
+             "is archived with other content", &err);
+    stored = memory_current(&self.bucket, KEY);
+    ck_assert_uint_eq(stored->size, before.size);
+    ck_assert_mem_eq(stored->data, before.data, before.size);
+    /* both content ids, both system identifiers, both timelines */
+    ids = strstr(err.text, "content id ");
+    ck_assert_ptr_nonnull(ids);
+    const char *second = strstr(ids + 1, "content id ");
+    ck_assert_ptr_nonnull(second);
+    ck_assert_int_ne(strncmp(ids, second, 11 + 64), 0);
+    const char *sysid = strstr(err.text, "system identifier 7301234567890123456, timeline 1");
+    ck_assert_ptr_nonnull(sysid);
+    ck_assert_ptr_nonnull(strstr(sysid + 1, "system identifier 7301234567890123456, timeline 1"));
+}
+END_TEST
+
+START_TEST(P3_lost_answer_is_told_from_a_conflict)
+{
+    bool was_there = true;
+
+    wal_segment_file(SEGMENT, 3, 1);
+    self.bucket.lose_put_answer = true;
+    ck_ok(wal_push(self.repo, SEGMENT, REPO_SYSID, &was_there, &err), &err);
+    ck_assert(!was_there);
+}
+END_TEST
+
+struct racer
+{
+    pthread_barrier_t *start;
+    struct repo *repo;
+    struct wal_item *item;
+    enum cpam_status status;
+    bool was_there;
+};
+
+static void *
+race(void *arg)
+{
+    struct racer *racer = arg;
+    struct cpam_err ignored;
+
+    pthread_barrier_wait(racer->start);
+    racer->status = wal_archive_put(racer->repo, racer->item, &racer->was_there, &ignored);
+    return NULL;
+}
+
+START_TEST(P3_of_two_racing_pushers_one_wins)
+{
+    CPAM_AUTO(repo_free) struct repo *second = NULL;
+    int conflicts = 0;
+
+    ck_ok(repo_another(self.repo, &second, &err), &err);
+    for (unsigned round = 0; round < 100; round++)
+    {
+        struct racer racers[2] = {{.repo = self.repo}, {.repo = second}};
+        pthread_barrier_t start;
+        pthread_t threads[2];
+        char name[SEGMENT_NAME_MAX];
+
+        snprintf(name, sizeof(name), "0000000100000000%08X", round);
+        pthread_barrier_init(&start, NULL, 2);
+        for (unsigned i = 0; i < 2; i++)
+        {
+            wal_segment_file(name, round, i);
+            ck_ok(wal_item_read(io_posix(), fixture_path(name), name, 0, &racers[i].item, &err),
+                  &err);
+            racers[i].start = &start;
+            ck_assert_int_eq(pthread_create(&threads[i], NULL, race, &racers[i]), 0);
+        }
+        for (unsigned i = 0; i < 2; i++)
+        {
+            pthread_join(threads[i], NULL);
+            wal_item_free(racers[i].item);
+        }
+        pthread_barrier_destroy(&start);
+        conflicts += racers[0].status == CPAM_EXISTS || racers[1].status == CPAM_EXISTS;
+        ck_assert_msg((racers[0].status == CPAM_OK) != (racers[1].status == CPAM_OK),
+                      "round %u: %s and %s", round, cpam_status_name(racers[0].status),
+                      cpam_status_name(racers[1].status));
+    }
+    ck_assert_int_eq(conflicts, 100);
+}
+END_TEST
+
+START_TEST(P4_history_is_immutable)
+{
+    static const uint32_t timelines[] = {2, 0x0A, 0xFF};
+    char name[ARCHIVE_NAME_MAX], text[64], key[LAYOUT_KEY_MAX];
+    bool was_there;
+    CPAM_AUTO(history_free) struct history *history = NULL;
+
+    snprintf(name, sizeof(name), "%08" PRIX32 ".history", timelines[_i]);
+    snprintf(key, sizeof(key), "wal/%" PRIu64 "/%s", REPO_SYSID, name);
+    snprintf(text, sizeof(text), "1\t0/3000180\tno recovery target specified\n");
+    wal_file(name, text, strlen(text));
+    push_ok(name, false);
+    push_ok(name, true);
+    memory_current(&self.bucket, key);
+    snprintf(text, sizeof(text), "1\t0/4000180\tno recovery target specified\n");
+    wal_file(name, text, strlen(text));
+    ck_fails(wal_push(self.repo, name, REPO_SYSID, &was_there, &err), CPAM_EXISTS,
+             "is archived with other content", &err);
+    ck_ok(wal_archive_history(self.repo, REPO_SYSID, (struct timeline){timelines[_i]}, &history,
+                              &err),
+          &err);
+    ck_assert_uint_eq(history->entries[0].switch_point.at, 0x3000180);
+}
+END_TEST
+
+START_TEST(trap9_other_partial_goes_beside)
+{
+    static const char name[] = "000000010000000000000003.partial";
+    unsigned found = 0;
+
+    wal_segment_file(name, 3, 1);
+    push_ok(name, false);
+    wal_segment_file(name, 3, 2);
+    push_ok(name, false);
+    push_ok(name, true); /* and the second one again is there */
+    for (size_t i = 0; i < self.bucket.count; i++)
+        found += strncmp(self.bucket.objects[i].key, KEY ".partial", strlen(KEY ".partial")) == 0;
+    ck_assert_uint_eq(found, 2);
+}
+END_TEST
+
+START_TEST(P5_backup_history_is_taken)
+{
+    static const char name[] = "000000010000000000000003.00000028.backup";
+    static const char text[] = "START WAL LOCATION: 0/300028 (file 000000010000000000000003)\n"
+                               "STOP WAL LOCATION: 0/300100 (file 000000010000000000000003)\n";
+    static const char wrong[] = "START WAL LOCATION: 0/400028 (file 000000010000000000000004)\n";
+    bool was_there;
+
+    wal_file(name, text, sizeof(text) - 1);
+    push_ok(name, false);
+    push_ok(name, true);
+    wal_file(name, wrong, sizeof(wrong) - 1);
+    ck_fails(wal_push(self.repo, name, REPO_SYSID, &was_there, &err), CPAM_INVALID,
+             "is no backup history file of its segment", &err);
+}
+END_TEST
+
+START_TEST(P6_unregistered_system_identifier_is_refused)
+{
+    uint8_t *data = wal_bytes(99, 1, 3 << 20, 1 << 20, 1);
+    bool was_there;
+
+    wal_file(SEGMENT, data, 1 << 20);
+    free(data);
+    ck_fails(wal_push(self.repo, SEGMENT, 0, &was_there, &err), CPAM_FOREIGN,
+             "system identifier 99 is not registered", &err);
+    ck_assert_ptr_nonnull(strstr(err.hint, "cpam-repo create"));
+    ck_fails(wal_push(self.repo, SEGMENT, REPO_SYSID, &was_there, &err), CPAM_FOREIGN, "99", &err);
+}
+END_TEST
+
+/* Files that are not what their name says: none of these sends anything. */
+static const struct
+{
+    const char *name, *words;
+    uint64_t address;
+    uint32_t timeline, size, file_size;
+} misfits[] = {
+    {"000000010000000000000004", "", 3 << 20, 1, 1 << 20, 1 << 20},       /* recycled */
+    {"000000010000000000000003", "", 3 << 20, 2, 1 << 20, 1 << 20},       /* later timeline */
+    {"000000010000000000000003", "", 3 << 20, 1, 1 << 20, (1 << 20) - 1}, /* cut short */
+    {"000000010000000000000003", "", 3 << 20, 1, 2 << 20, 1 << 20},       /* other size */
+    {"000000010000000000000003", "", 3 << 20, 1, 1 << 20, 39},            /* no header */
+    {"000000010000000000000003", "is empty", 3 << 20, 1, 1 << 20, 0},
+    {"000000020000000000000003", "could not be checked", 3 << 20, 1, 1 << 20, 1 << 20},
+    {"00000001.history", "timeline 1 has no history", 0, 1, 1 << 20, 50},
+    {"00000002.history", "", 0, 1, 1 << 20, 50},
+};
+
+START_TEST(P7_file_that_is_not_what_its_name_says_is_refused)
+{
+    uint8_t *data =
+        wal_bytes(REPO_SYSID, misfits[_i].timeline, misfits[_i].address, misfits[_i].size, 1);
+    bool was_there;
+    unsigned before = self.bucket.requests;
+
+    wal_file(misfits[_i].name, data, misfits[_i].file_size);
+    free(data);
+    ck_fails(wal_push(self.repo, misfits[_i].name, REPO_SYSID, &was_there, &err), CPAM_INVALID,
+             misfits[_i].words, &err);
+    ck_assert_uint_eq(self.bucket.requests, before);
+}
+END_TEST
+
+START_TEST(P5_unknown_name_sends_no_request)
+{
+    unsigned before = self.bucket.requests;
+    struct wal_item *item = NULL;
+
+    ck_fails(wal_item_read(io_posix(), "/dev/null", "pg_wal", REPO_SYSID, &item, &err),
+             CPAM_INVALID, "pg_wal", &err);
+    ck_assert_uint_eq(self.bucket.requests, before);
+    ck_assert_ptr_null(item);
+}
+END_TEST
+
+/* Trap 2: after a promotion the first segment of the new timeline begins as the parent's. */
+START_TEST(trap2_fork_segment_needs_its_history)
+{
+    static const char name[] = "000000020000000000000003";
+    static const char history[] = "1\t0/380000\tno recovery target specified\n";
+    CPAM_AUTO(cpam_buf_clear) struct cpam_buf back = {0};
+    bool was_there;
+
+    wal_segment_file(name, 3, 1);
+    wal_file("00000002.history", "1\t0/480000\telsewhere\n", 22);
+    ck_assert_int_eq(wal_push(self.repo, name, REPO_SYSID, &was_there, &err), CPAM_INVALID);
+    wal_file("00000002.history", history, sizeof(history) - 1);
+    push_ok(name, false);
+    /* out again only when the archive has the history too */
+    ck_fails(wal_pull(self.repo, name, &back, &err), CPAM_UNKNOWN, "is needed to check", &err);
+    push_ok("00000002.history", false);
+    ck_ok(wal_pull(self.repo, name, &back, &err), &err);
+}
+END_TEST
+
+START_TEST(F3_every_changed_byte_is_refused_and_writes_nothing_wrong)
+{
+    CPAM_AUTO(cpam_buf_clear) struct cpam_buf back = {0};
+    CPAM_AUTO(cpam_buf_clear) struct cpam_buf plain = {0};
+
+    wal_segment_file(SEGMENT, 3, 1);
+    push_ok(SEGMENT, false);
+    ck_ok(wal_pull(self.repo, SEGMENT, &plain, &err), &err);
+    struct memory_version *stored = memory_current(&self.bucket, KEY);
+    for (size_t i = 0; i < stored->size; i += i < 600 ? 1 : 97)
+    {
+        stored->data[i] ^= (uint8_t) (1 << (i % 8));
+        enum cpam_status status = wal_pull(self.repo, SEGMENT, &back, &err);
+        ck_assert_msg(status == CPAM_CORRUPT || status == CPAM_FOREIGN, "byte %zu: %s", i,
+                      cpam_status_name(status));
+        ck_assert_mem_eq(back.data == NULL ? plain.data : back.data, plain.data, back.size);
+        stored->data[i] ^= (uint8_t) (1 << (i % 8));
+    }
+}
+END_TEST
+
+START_TEST(F3_truncated_object_is_refused)
+{
+    CPAM_AUTO(cpam_buf_clear) struct cpam_buf back = {0};
+    bool was_there;
+
+    wal_segment_file(SEGMENT, 3, 1);
+    push_ok(SEGMENT, false);
+    struct memory_version *stored = memory_current(&self.bucket, KEY);
+    size_t whole = stored->size;
+    for (size_t size = 0; size < whole; size += size < 500 ? 1 : 1013)
+    {
+        stored->size = size;
+        enum cpam_status status = wal_pull(self.repo, SEGMENT, &back, &err);
+        ck_assert_msg(status == CPAM_CORRUPT, "%zu bytes: %s", size, cpam_status_name(status));
+    }
+    /* and it is not "there" for a push */
+    stored->size = 330;
+    ck_fails(wal_push(self.repo, SEGMENT, REPO_SYSID, &was_there, &err), CPAM_CORRUPT, "cut short",
+             &err);
+    stored->size = whole;
+}
+END_TEST
+
+START_TEST(E2_object_under_another_name_is_refused)
+{
+    static const char other[] =
+        "wal/7301234567890123456/00000001/00000000/000000010000000000000004";
+    CPAM_AUTO(cpam_buf_clear) struct cpam_buf back = {0};
+
+    wal_segment_file(SEGMENT, 3, 1);
+    push_ok(SEGMENT, false);
+    struct memory_version *stored = memory_current(&self.bucket, KEY);
+    memory_overwrite(&self.bucket, other, stored->data, stored->size);
+    ck_assert_int_eq(wal_pull(self.repo, "000000010000000000000004", &back, &err), CPAM_CORRUPT);
+    ck_assert_uint_eq(back.size, 0);
+}
+END_TEST
+
+START_TEST(F1_absent_and_unknown_are_told_apart)
+{
+    CPAM_AUTO(cpam_buf_clear) struct cpam_buf back = {0};
+    static const enum cpam_status failures[] = {CPAM_REFUSED, CPAM_DEADLINE, CPAM_TRANSIENT,
+                                                CPAM_UNKNOWN};
+
+    ck_fails(wal_pull(self.repo, SEGMENT, &back, &err), CPAM_NOT_FOUND, "", &err);
+    for (size_t i = 0; i < 4; i++)
+    {
+        self.bucket.fail_all = failures[i];
+        ck_fails(wal_pull(self.repo, SEGMENT, &back, &err), failures[i], "", &err);
+    }
+}
+END_TEST
+
+START_TEST(fault5_oldest_genuine_version_is_the_object)
+{
+    CPAM_AUTO(cpam_buf_clear) struct cpam_buf back = {0};
+    CPAM_AUTO(cpam_buf_clear) struct cpam_buf plain = {0};
+
+    wal_segment_file(SEGMENT, 3, 1);
+    push_ok(SEGMENT, false);
+    ck_ok(wal_pull(self.repo, SEGMENT, &plain, &err), &err);
+    /* junk on top, then a marker on top of that */
+    memory_overwrite(&self.bucket, KEY, "junk", 4);
+    ck_ok(wal_pull(self.repo, SEGMENT, &back, &err), &err);
+    ck_assert_mem_eq(back.data, plain.data, plain.size);
+    memory_delete(&self.bucket, KEY);
+    ck_ok(wal_pull(self.repo, SEGMENT, &back, &err), &err);
+    ck_assert_mem_eq(back.data, plain.data, plain.size);
+    push_ok(SEGMENT, true);
+    /* a genuine one of other content, written later by a stolen key, does not win */
+    bool was_there;
+    wal_segment_file(SEGMENT, 3, 2);
+    ck_fails(wal_push(self.repo, SEGMENT, REPO_SYSID, &was_there, &err), CPAM_EXISTS, "", &err);
+}
+END_TEST
+
+START_TEST(fault5_marker_alone_is_unknown_not_absent)
+{
+    CPAM_AUTO(cpam_buf_clear) struct cpam_buf back = {0};
+
+    memory_overwrite(&self.bucket, KEY, "junk", 4);
+    memory_delete(&self.bucket, KEY);
+    ck_fails(wal_pull(self.repo, SEGMENT, &back, &err), CPAM_UNKNOWN, "marker", &err);
+}
+END_TEST
+
+START_TEST(P8_large_segment_is_sealed_from_one_content)
+{
+    CPAM_AUTO(cpam_buf_clear) struct cpam_buf back = {0};
+    uint32_t size = 128 << 20;
+    uint8_t *data = wal_bytes(REPO_SYSID, 1, (uint64_t) 3 * size, size, 1);
+
+    wal_file(SEGMENT, data, size);
+    push_ok(SEGMENT, false);
+    push_ok(SEGMENT, true);
+    ck_ok(wal_pull(self.repo, SEGMENT, &back, &err), &err);
+    ck_assert_uint_eq(back.size, size);
+    ck_assert_mem_eq(back.data, data, size);
+    free(data);
+}
+END_TEST
+
+/* An io that changes a byte of what is read at a place, the second time it is read. */
+static struct io_ops flipping_ops;
+static struct io flipping = {&flipping_ops};
+static int flips_left;
+
+static ssize_t
+flipping_pread(struct io *io, int fd, void *data, size_t size, off_t at)
+{
+    ssize_t got = io_posix()->ops->pread(io_posix(), fd, data, size, at);
+
+    (void) io;
+    if (at == 64 << 20 && got > 0 && flips_left-- == 1)
+        ((uint8_t *) data)[7] ^= 1;
+    return got;
+}
+
+START_TEST(P8_byte_that_flips_between_reads_is_noticed)
+{
+    CPAM_AUTO(wal_item_free) struct wal_item *item = NULL;
+    uint32_t size = 128 << 20;
+    uint8_t *data = wal_bytes(REPO_SYSID, 1, (uint64_t) 3 * size, size, 1);
+    bool was_there;
+
+    wal_file(SEGMENT, data, size);
+    free(data);
+    flipping_ops = *io_posix()->ops;
+    flipping_ops.pread = flipping_pread;
+    flips_left = 2;
+    ck_ok(wal_item_read(&flipping, fixture_path(SEGMENT), SEGMENT, REPO_SYSID, &item, &err), &err);
+    ck_fails(wal_archive_put(self.repo, item, &was_there, &err), CPAM_TRANSIENT,
+             "was changed while it was read", &err);
+    ck_assert_ptr_null(memory_find(&self.bucket, KEY));
+}
+END_TEST
+
+Suite *
+suite(void)
+{
+    Suite *suite = suite_create("repo/wal_archive");
+    TCase *plain = tcase_create("plain");
+    TCase *versioned = tcase_create("versioned");
+
+    tcase_set_timeout(plain, 120);
+    tcase_add_checked_fixture(plain, begin, end);
+    tcase_add_checked_fixture(versioned, begin_versioned, end);
+    tcase_add_test(plain, round_trip);
+    tcase_add_test(plain, P1_same_content_again_sends_no_body);
+    tcase_add_test(plain, P2_other_content_is_refused_and_nothing_changes);
+    tcase_add_test(plain, P3_lost_answer_is_told_from_a_conflict);
+    tcase_add_test(plain, P3_of_two_racing_pushers_one_wins);
+    tcase_add_loop_test(plain, P4_history_is_immutable, 0, 3);
+    tcase_add_test(plain, trap9_other_partial_goes_beside);
+    tcase_add_test(plain, P5_backup_history_is_taken);
+    tcase_add_test(plain, P5_unknown_name_sends_no_request);
+    tcase_add_test(plain, P6_unregistered_system_identifier_is_refused);
+    tcase_add_loop_test(plain, P7_file_that_is_not_what_its_name_says_is_refused, 0,
+                        sizeof(misfits) / sizeof(misfits[0]));
+    tcase_add_test(plain, trap2_fork_segment_needs_its_history);
+    tcase_add_test(plain, F3_every_changed_byte_is_refused_and_writes_nothing_wrong);
+    tcase_add_test(plain, F3_truncated_object_is_refused);
+    tcase_add_test(plain, E2_object_under_another_name_is_refused);
+    tcase_add_test(plain, F1_absent_and_unknown_are_told_apart);
+    tcase_add_test(plain, P8_large_segment_is_sealed_from_one_content);
+    tcase_add_test(plain, P8_byte_that_flips_between_reads_is_noticed);
+    tcase_add_test(versioned, fault5_oldest_genuine_version_is_the_object);
+    tcase_add_test(versioned, fault5_marker_alone_is_unknown_not_absent);
+    suite_add_tcase(suite, plain);
+    suite_add_tcase(suite, versioned);
+    return suite;
+}

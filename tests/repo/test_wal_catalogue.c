@@ -1,0 +1,133 @@
+/*
+ * test_wal_catalogue.c - what listings tell of the archive.
+ */
+#include "repo/repo_fixture.h"
+
+static struct repo_fixture self;
+static struct cpam_err err;
+
+static void
+begin(void)
+{
+    repo_fixture_begin(&self, false);
+}
+
+static void
+end(void)
+{
+    char command[160];
+
+    repo_fixture_end(&self);
+    snprintf(command, sizeof(command), "rm -rf %s", fixture_dir);
+    ck_assert_int_eq(system(command), 0);
+}
+
+static void
+push_ok(const char *name, bool expect_there)
+{
+    bool was_there = !expect_there;
+
+    ck_ok(wal_push(self.repo, name, REPO_SYSID, &was_there, &err), &err);
+    ck_assert_int_eq(was_there, expect_there);
+}
+
+static enum cpam_status
+collect(void *arg, struct segment segment, uint64_t size, int64_t modified, struct cpam_err *e)
+{
+    char *text = arg;
+
+    (void) size;
+    (void) modified;
+    (void) e;
+    snprintf(text + strlen(text), 64, "%" PRIu32 ":%" PRIu64 " ", segment.timeline.id,
+             segment.number);
+    return CPAM_OK;
+}
+
+START_TEST(catalogue_tells_what_is_there)
+{
+    static const char prefix[] = "wal/7301234567890123456/";
+    static const char *const keys[] = {"00000001/00000000/000000010000000000000003",
+                                       "00000001/00000000/000000010000000000000004",
+                                       "00000001/00000000/000000010000000000000004.00000028.backup",
+                                       "00000001/00000000/000000010000000000000005.partial",
+                                       "00000001/00000000/junk",
+                                       "00000001/00000002/000000010000000000000009",
+                                       "00000001/00000001/000000010000000100000002",
+                                       "0000000A/00000001/0000000A0000000100000000",
+                                       "0000000A.history",
+                                       "00000003.history.junk"};
+    char text[512] = "", key[LAYOUT_KEY_MAX];
+    struct timeline timelines[8];
+    struct archive_name name;
+    size_t count;
+    bool yes;
+
+    for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
+    {
+        snprintf(key, sizeof(key), "%s%s", prefix, keys[i]);
+        memory_overwrite(&self.bucket, key, "x", 1);
+    }
+    ck_ok(wal_archive_segments(self.repo, REPO_SYSID, (struct segment){{1}, 0}, 16 << 20, collect,
+                               text, &err),
+          &err);
+    ck_assert_str_eq(text, "1:3 1:4 1:258 ");
+    text[0] = '\0';
+    ck_ok(wal_archive_segments(self.repo, REPO_SYSID, (struct segment){{1}, 4}, 16 << 20, collect,
+                               text, &err),
+          &err);
+    ck_assert_str_eq(text, "1:4 1:258 ");
+    ck_ok(wal_archive_timelines(self.repo, REPO_SYSID, timelines, 8, &count, &err), &err);
+    ck_assert_uint_eq(count, 2);
+    ck_assert_uint_eq(timelines[0].id, 1);
+    ck_assert_uint_eq(timelines[1].id, 10);
+    ck_ok(archive_name_parse("000000010000000000000007", &name, &err), &err);
+    ck_ok(wal_archive_later_exists(self.repo, REPO_SYSID, &name, &yes, &err), &err);
+    ck_assert(yes);
+    ck_ok(archive_name_parse("000000010000000100000002", &name, &err), &err);
+    ck_ok(wal_archive_later_exists(self.repo, REPO_SYSID, &name, &yes, &err), &err);
+    ck_assert(!yes);
+    self.bucket.fail_all = CPAM_TRANSIENT;
+    ck_fails(wal_archive_later_exists(self.repo, REPO_SYSID, &name, &yes, &err), CPAM_TRANSIENT, "",
+             &err);
+}
+END_TEST
+
+START_TEST(trap25_lost_history_is_known_all_the_same)
+{
+    static const char history[] = "1\t0/300000\ta\n2\t0/500000\tb\n";
+    bool known = true;
+
+    ck_ok(wal_archive_timeline_known(self.repo, REPO_SYSID, (struct timeline){2}, &known, &err),
+          &err);
+    ck_assert(!known);
+    wal_file("00000003.history", history, sizeof(history) - 1);
+    push_ok("00000003.history", false);
+    /* 3 names 2 as an ancestor; nothing names 4 */
+    ck_ok(wal_archive_timeline_known(self.repo, REPO_SYSID, (struct timeline){2}, &known, &err),
+          &err);
+    ck_assert(known);
+    ck_ok(wal_archive_timeline_known(self.repo, REPO_SYSID, (struct timeline){4}, &known, &err),
+          &err);
+    ck_assert(!known);
+    /* a segment of it is enough */
+    memory_overwrite(&self.bucket,
+                     "wal/7301234567890123456/00000004/00000000/000000040000000000000009", "x", 1);
+    ck_ok(wal_archive_timeline_known(self.repo, REPO_SYSID, (struct timeline){4}, &known, &err),
+          &err);
+    ck_assert(known);
+}
+END_TEST
+
+Suite *
+suite(void)
+{
+    Suite *suite = suite_create("repo/wal_catalogue");
+    TCase *tcase = tcase_create("catalogue");
+
+    tcase_add_checked_fixture(tcase, begin, end);
+    tcase_add_test(tcase, catalogue_tells_what_is_there);
+    tcase_add_test(tcase, trap25_lost_history_is_known_all_the_same);
+    suite_add_tcase(suite, tcase);
+    return suite;
+}
