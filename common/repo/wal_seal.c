@@ -8,13 +8,11 @@
  */
 #include "repo/wal_seal.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "io/file.h"
+#include "repo/spill.h"
 
 enum
 {
@@ -136,31 +134,6 @@ seal_into(struct repo *repo, struct wal_item *item, const char *key, const uint8
     return CPAM_OK;
 }
 
-/* A file without a name: it is gone with this process, whatever happens to it. */
-static enum cpam_status
-open_unnamed(struct io *io, const char *dir, int *fd, struct cpam_err *err)
-{
-    CPAM_AUTO(cpam_buf_clear) struct cpam_buf path = {0};
-    uint8_t random[8];
-
-    *fd = io->ops->open(io, AT_FDCWD, dir, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
-    if (*fd >= 0)
-        return CPAM_OK;
-    if (errno != EOPNOTSUPP && errno != EISDIR && errno != ENOENT)
-        return cpam_fail(err, CPAM_IO, errno, "could not make a file in \"%s\"", dir);
-    /* a file system without O_TMPFILE */
-    if (io->ops->random(io, random, sizeof(random)) != 0)
-        return cpam_fail(err, CPAM_IO, errno, "no random bytes for a name");
-    CPAM_TRY(cpam_buf_printf(&path, 1 << 16, err, "%s/.cpam-", dir));
-    for (size_t i = 0; i < sizeof(random); i++)
-        CPAM_TRY(cpam_buf_printf(&path, 1 << 16, err, "%02x", random[i]));
-    const char *name = cpam_buf_text(&path);
-    if (name == NULL)
-        return cpam_fail(err, CPAM_NO_MEMORY, 0, "no memory for a path");
-    CPAM_TRY(file_open(io, name, O_RDWR | O_CREAT | O_EXCL, 0600, fd, err));
-    return file_unlink(io, name, err);
-}
-
 static enum cpam_status
 seal_and_send(struct repo *repo, struct wal_item *item, const char *key, const uint8_t *content_id,
               const char *dir, int fd, struct object_digest *digest, struct cpam_err *err)
@@ -189,7 +162,7 @@ wal_seal_put(struct repo *repo, struct wal_item *item, const char *key,
         return seal_memory(repo, item, key, content_id, digest, err);
     if (dir == NULL)
         dir = "/var/tmp";
-    status = open_unnamed(io, dir, &fd, err);
+    status = spill_open(io, dir, &fd, err);
     if (status == CPAM_OK)
         status = seal_and_send(repo, item, key, content_id, dir, fd, digest, err);
     if (fd >= 0)

@@ -1,0 +1,256 @@
+/*
+ * pack_fill.c - parts into frames; which frame holds which bytes of which part.
+ *
+ * The frame at hand collects pieces of parts until it is full; only when it has gone into a pack is
+ * it known where its pieces are.  A hole is a piece without bytes, so that order is kept.
+ */
+#include "repo/pack_fill.h"
+
+#include <string.h>
+
+#include "pg/crc32c.h"
+
+enum
+{
+    PIECES_MAX = 1024,   /* of one frame */
+    HOLE_MIN = 64 << 10, /* bytes of zeros that are worth an extent of their own */
+    PART_EXTENTS_MAX = 1 << 20
+};
+
+struct part
+{
+    uint64_t id, size;
+    uint32_t crc;
+    bool ended;
+    size_t pending; /* pieces whose place is not known yet */
+    struct manifest_extent *extents;
+    size_t count, cap;
+    /* where the last extent ends: only at the end of a frame can the next frame go on with it */
+    uint32_t end_frame;
+    bool at_frame_end;
+};
+
+struct piece
+{
+    struct part *part;
+    uint64_t size;
+    uint32_t offset;
+    bool is_hole;
+};
+
+struct pack_fill
+{
+    struct pack_writer *writer;
+    pack_part_fn done;
+    void *arg;
+    uint8_t *frame; /* PACK_FRAME_SIZE bytes */
+    size_t used;
+    struct piece pieces[PIECES_MAX];
+    size_t piece_count;
+    struct part *part; /* the one that is being written, or NULL */
+};
+
+static void
+part_free(struct part *part)
+{
+    if (part == NULL)
+        return;
+    free(part->extents);
+    free(part);
+}
+
+enum cpam_status
+pack_fill_new(struct repo *repo, struct pack_set *set, pack_part_fn done, void *arg,
+              struct pack_fill **out, struct cpam_err *err)
+{
+    CPAM_AUTO(pack_fill_free) struct pack_fill *fill = calloc(1, sizeof(*fill));
+
+    *out = NULL;
+    if (fill == NULL || (fill->frame = malloc(PACK_FRAME_SIZE)) == NULL)
+        return cpam_fail(err, CPAM_NO_MEMORY, 0, "no memory for a frame");
+    fill->done = done;
+    fill->arg = arg;
+    CPAM_TRY(pack_writer_new(repo, set, &fill->writer, err));
+    *out = CPAM_STEAL(fill);
+    return CPAM_OK;
+}
+
+static enum cpam_status
+add_extent(struct part *part, const struct manifest_extent *extent, struct cpam_err *err)
+{
+    if (part->count == part->cap)
+    {
+        size_t cap = part->cap == 0 ? 4 : part->cap * 2;
+        void *grown =
+            cap > PART_EXTENTS_MAX ? NULL : realloc(part->extents, cap * sizeof(*part->extents));
+
+        if (grown == NULL)
+            return cpam_fail(err, CPAM_NO_MEMORY, 0, "no memory for the extents of a file");
+        part->extents = grown;
+        part->cap = cap;
+    }
+    part->extents[part->count++] = *extent;
+    return CPAM_OK;
+}
+
+/* Adds a piece to its part; `frame_size` is how much its frame holds. */
+static enum cpam_status
+place_piece(const struct piece *piece, const struct pack_place *place, size_t frame_size,
+            struct cpam_err *err)
+{
+    struct part *part = piece->part;
+    struct manifest_extent *last = part->count == 0 ? NULL : &part->extents[part->count - 1];
+    struct manifest_extent extent = {.size = piece->size, .pack = -1};
+
+    part->pending--;
+    if (piece->is_hole)
+    {
+        part->at_frame_end = false;
+        if (last == NULL || last->pack != -1)
+            return add_extent(part, &extent, err);
+        last->size += piece->size;
+        return CPAM_OK;
+    }
+    bool goes_on = last != NULL && part->at_frame_end && last->pack == (int64_t) place->pack &&
+                   place->frame == part->end_frame + 1 && piece->offset == 0;
+
+    part->end_frame = place->frame;
+    part->at_frame_end = piece->offset + piece->size == frame_size;
+    if (goes_on)
+    {
+        last->size += piece->size;
+        return CPAM_OK;
+    }
+    extent.pack = place->pack;
+    extent.frame = place->frame;
+    extent.offset = piece->offset;
+    return add_extent(part, &extent, err);
+}
+
+static enum cpam_status
+tell(struct pack_fill *fill, struct part *part, struct cpam_err *err)
+{
+    struct pack_part result = {part->id, part->size, part->crc, part->extents, part->count};
+    enum cpam_status status = fill->done(fill->arg, &result, err);
+
+    part_free(part);
+    return status;
+}
+
+/* The frame goes into a pack, and its pieces get their place. */
+static enum cpam_status
+flush(struct pack_fill *fill, struct cpam_err *err)
+{
+    struct pack_place place = {0};
+    size_t frame_size = fill->used;
+    enum cpam_status status = CPAM_OK;
+
+    if (frame_size > 0)
+        status = pack_writer_frame(fill->writer, fill->frame, frame_size, &place, err);
+    fill->used = 0;
+    for (size_t i = 0; i < fill->piece_count; i++)
+    {
+        struct part *part = fill->pieces[i].part;
+
+        if (status == CPAM_OK)
+            status = place_piece(&fill->pieces[i], &place, frame_size, err);
+        else
+            part->pending--;
+        if (part->ended && part->pending == 0)
+        {
+            if (status == CPAM_OK)
+                status = tell(fill, part, err);
+            else
+                part_free(part);
+        }
+    }
+    fill->piece_count = 0;
+    return status;
+}
+
+enum cpam_status
+pack_fill_begin(struct pack_fill *fill, uint64_t id, struct cpam_err *err)
+{
+    fill->part = calloc(1, sizeof(*fill->part));
+    if (fill->part == NULL)
+        return cpam_fail(err, CPAM_NO_MEMORY, 0, "no memory for a file");
+    fill->part->id = id;
+    return CPAM_OK;
+}
+
+enum cpam_status
+pack_fill_room(struct pack_fill *fill, uint8_t **at, size_t *room, struct cpam_err *err)
+{
+    if (fill->used == PACK_FRAME_SIZE || fill->piece_count == PIECES_MAX)
+        CPAM_TRY(flush(fill, err));
+    *at = fill->frame + fill->used;
+    *room = PACK_FRAME_SIZE - fill->used;
+    return CPAM_OK;
+}
+
+static bool
+all_zeros(const uint8_t *data, size_t size)
+{
+    return size >= HOLE_MIN && data[0] == 0 && memcmp(data, data + 1, size - 1) == 0;
+}
+
+enum cpam_status
+pack_fill_take(struct pack_fill *fill, size_t size, struct cpam_err *err)
+{
+    struct part *part = fill->part;
+    uint8_t *data = fill->frame + fill->used;
+    struct piece *piece = &fill->pieces[fill->piece_count];
+    struct piece *last = fill->piece_count == 0 ? NULL : piece - 1;
+    bool is_hole = all_zeros(data, size);
+
+    (void) err;
+    if (size == 0)
+        return CPAM_OK;
+    part->crc = crc32c(part->crc, data, size);
+    part->size += size;
+    if (last != NULL && last->part == part && last->is_hole == is_hole)
+        last->size += size;
+    else
+    {
+        *piece = (struct piece){part, size, (uint32_t) fill->used, is_hole};
+        fill->piece_count++;
+        part->pending++;
+    }
+    if (!is_hole)
+        fill->used += size;
+    return CPAM_OK;
+}
+
+enum cpam_status
+pack_fill_end(struct pack_fill *fill, struct cpam_err *err)
+{
+    struct part *part = CPAM_STEAL(fill->part);
+
+    part->ended = true;
+    return part->pending == 0 ? tell(fill, part, err) : CPAM_OK;
+}
+
+enum cpam_status
+pack_fill_finish(struct pack_fill *fill, struct cpam_err *err)
+{
+    CPAM_TRY(flush(fill, err));
+    return pack_writer_finish(fill->writer, err);
+}
+
+void
+pack_fill_free(struct pack_fill *fill)
+{
+    if (fill == NULL)
+        return;
+    for (size_t i = 0; i < fill->piece_count; i++)
+    {
+        struct part *part = fill->pieces[i].part;
+
+        if (--part->pending == 0 && part != fill->part)
+            part_free(part);
+    }
+    part_free(fill->part);
+    pack_writer_free(fill->writer);
+    free(fill->frame);
+    free(fill);
+}
