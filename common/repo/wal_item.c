@@ -133,7 +133,12 @@ check_wal(struct wal_item *item, uint64_t sysid, struct cpam_err *err)
     enum cpam_status status;
 
     CPAM_TRY(first_bytes(item, head, &size, err));
-    CPAM_TRY(wal_page_parse(head, size, &item->page, err));
+    status = wal_page_parse(head, size, &item->page, err);
+    if (status != CPAM_OK)
+    {
+        cpam_err_prefix(err, "\"%s\"", item->name.text);
+        return status;
+    }
     status = wal_page_check(&item->page, &item->name, item->size, sysid, NULL, &needs_history, err);
     if (status != CPAM_OK && needs_history)
     {

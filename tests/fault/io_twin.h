@@ -13,6 +13,9 @@
  *   CPAM_TWIN_SHORT=BYTES            no read or write moves more at once
  *   CPAM_TWIN_LOG=FILE               the log of everything that changes a file system
  *   CPAM_TWIN_COUNT=FILE             at exit: "calls N open M"
+ *   CPAM_TWIN_TRACE=FILE             with it: the trace
+ *   CPAM_TWIN_FLIP=FILE:AT:KIND:N    flip a bit of FILE at this offset right before call N of this
+ *                                    kind on FILE
  *
  * Kinds are the names of struct io_ops' members.  now, monotonic and sleep are not counted.
  */

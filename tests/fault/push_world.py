@@ -69,8 +69,8 @@ def programs():
 
         _bin = workspace.make()
         atexit.register(shutil.rmtree, _bin, ignore_errors=True)
-        for path in ("archive/cpam-wal-push", "tests/fault/cpam-wal-push-twin",
-                     "tests/fault/make_repo"):
+        for path in ("archive/cpam-wal-push", "restore/cpam-wal-fetch",
+                     "tests/fault/cpam-wal-push-twin", "tests/fault/make_repo"):
             shutil.copy(os.path.join(BUILD_ROOT, path), _bin)
     return _bin
 
@@ -120,11 +120,26 @@ class World:
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, errors="replace",
             timeout=120, check=False, **workspace.as_user())
 
-    def start(self, file_name, *options, program="cpam-wal-push", env=None):
+    def start(self, file_name, *options, program="cpam-wal-push", env=None, cwd=None):
         return subprocess.Popen(
-            self.command(*options, f"pg_wal/{file_name}", program=program), cwd=self.data,
+            self.command(*options, f"pg_wal/{file_name}", program=program), cwd=cwd or self.data,
             env=workspace.environment(env), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
             stderr=subprocess.PIPE, text=True, errors="replace", **workspace.as_user())
+
+    def fetch(self, file_name, code=0):
+        """What cpam-wal-fetch delivers to a person, or None."""
+        target = f"{self.folder}/fetched"
+        done = subprocess.run(
+            [f"{programs()}/cpam-wal-fetch", "--config", self.config, file_name, target], cwd="/",
+            env=workspace.environment(), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE, text=True, timeout=120, check=False, **workspace.as_user())
+        self.expect(done, code)
+        if not os.path.exists(target):
+            return None
+        with open(target, "rb") as file:
+            content = file.read()
+        os.unlink(target)
+        return content
 
     def expect(self, result, code, *words):
         if result.returncode != code:

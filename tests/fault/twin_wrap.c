@@ -41,6 +41,43 @@ at_exit(void)
     }
 }
 
+/* CPAM_TWIN_FLIP=FILE:OFFSET:KIND:N */
+static struct
+{
+    char *path, *kind;
+    long offset;
+    unsigned at, seen;
+} flip;
+
+static void
+flip_byte(void *arg, unsigned call, const char *kind, const char *path)
+{
+    char byte = 0;
+
+    (void) arg;
+    (void) call;
+    if (strcmp(kind, flip.kind) != 0 || strcmp(path, flip.path) != 0 || ++flip.seen != flip.at)
+        return;
+    FILE *file = fopen(flip.path, "r+e");
+    if (file == NULL || fseek(file, flip.offset, SEEK_SET) != 0 || fread(&byte, 1, 1, file) != 1)
+        abort();
+    byte = (char) (byte ^ 1);
+    if (fseek(file, flip.offset, SEEK_SET) != 0 || fwrite(&byte, 1, 1, file) != 1 ||
+        fclose(file) != 0)
+        abort();
+}
+
+static void
+parse_flip(const char *text)
+{
+    char *fields = strdup(text);
+
+    flip.path = strsep(&fields, ":");
+    flip.offset = strtol(strsep(&fields, ":"), NULL, 10);
+    flip.kind = strsep(&fields, ":");
+    flip.at = (unsigned) strtoul(fields, NULL, 10);
+}
+
 /* "N[+][:ERRNO][:KIND]" */
 static void
 parse(const char *text, struct io_twin_plan *plan, bool is_kill)
@@ -68,13 +105,13 @@ parse(const char *text, struct io_twin_plan *plan, bool is_kill)
 static void
 start(void)
 {
-    static const char *const names[] = {"CPAM_TWIN_FAIL", "CPAM_TWIN_KILL", "CPAM_TWIN_SHORT",
-                                        "CPAM_TWIN_LOG", "CPAM_TWIN_COUNT"};
+    static const char *const names[] = {"CPAM_TWIN_FAIL", "CPAM_TWIN_KILL",  "CPAM_TWIN_SHORT",
+                                        "CPAM_TWIN_LOG",  "CPAM_TWIN_COUNT", "CPAM_TWIN_FLIP"};
     struct io_twin_plan plan = {.fail_errno = EIO, .real_clock = true};
-    const char *values[5];
+    const char *values[6];
     bool any = false;
 
-    for (size_t i = 0; i < 5; i++)
+    for (size_t i = 0; i < 6; i++)
     {
         values[i] = getenv(names[i]);
         any = any || values[i] != NULL;
@@ -88,6 +125,11 @@ start(void)
     if (values[2] != NULL)
         plan.short_bytes = (size_t) strtoul(values[2], NULL, 10);
     plan.log = values[3];
+    if (values[5] != NULL)
+    {
+        parse_flip(values[5]);
+        plan.hook = flip_byte;
+    }
     twin = io_twin_new();
     io_twin_plan(twin, &plan);
     atexit(at_exit);
