@@ -61,9 +61,6 @@ enum cpam_status s3_call(struct s3 *s3, const struct s3_call *call, struct deadl
 enum cpam_status s3_judge(struct s3 *s3, const struct s3_call *call, const struct http_reply *reply,
                           struct retry *retry, struct cpam_err *err) CPAM_CHECK;
 
-/* Did the last answer bring this code? */
-bool s3_code_is(const struct s3 *s3, const char *code);
-
 /* "could not put "s3://bucket/key"", in front of the sentence. */
 void s3_call_prefix(const struct s3 *s3, const struct s3_call *call, struct cpam_err *err);
 

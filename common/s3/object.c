@@ -231,7 +231,7 @@ s3_get(struct s3 *s3, const struct s3_get *get, struct deadline deadline, struct
 
 /* --- head, delete --------------------------------------------------------------------------- */
 
-/* What a HEAD's 404 means: ask for a byte, to which the answer is a document. */
+/* What a HEAD's refusal means: ask for a byte, to which the answer has a document. */
 static enum cpam_status
 ask_for_a_byte(struct s3 *s3, const struct s3_call *head, struct deadline deadline,
                struct cpam_err *err)
@@ -244,7 +244,7 @@ ask_for_a_byte(struct s3 *s3, const struct s3_call *head, struct deadline deadli
     enum cpam_status status = s3_call(s3, &call, deadline, &reply, err);
     if (status != CPAM_OK && status != CPAM_CORRUPT)
         return status;
-    cpam_fail(err, CPAM_UNKNOWN, 0, "a HEAD says that it is not there, a GET finds it");
+    cpam_fail(err, CPAM_UNKNOWN, 0, "a HEAD is refused, but a GET finds it");
     s3_call_prefix(s3, &call, err);
     return CPAM_UNKNOWN;
 }
@@ -259,7 +259,7 @@ s3_head(struct s3 *s3, const char *key, const char *version, struct deadline dea
     if (version != NULL && version[0] != '\0')
         s3_call_query(&call, "versionId", version);
     enum cpam_status status = s3_call(s3, &call, deadline, &reply, err);
-    if (status == CPAM_UNKNOWN && reply.status == 404 &&
+    if ((status == CPAM_UNKNOWN || status == CPAM_REFUSED) && reply.status >= 300 &&
         http_reply_header(&reply, "x-amz-delete-marker") == NULL)
         return ask_for_a_byte(s3, &call, deadline, err);
     if (status != CPAM_OK)

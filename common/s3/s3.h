@@ -65,6 +65,8 @@ void s3_free(struct s3 *s3);
 CPAM_SCOPED(s3_free, struct s3);
 
 const char *s3_bucket(const struct s3 *s3);
+/* Did the last answer bring this code in its error document? */
+bool s3_code_is(const struct s3 *s3, const char *code);
 
 /* What the store says about an object. */
 struct s3_info

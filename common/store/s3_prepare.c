@@ -14,6 +14,11 @@
 static const char first[] = "CPAM probe: the first content\n";
 static const char second[] = "CPAM probe: another content, which must be refused\n";
 
+enum
+{
+    PROBE_VERSIONS = 8 /* the three puts make at most three */
+};
+
 struct probe
 {
     struct s3_store *self;
@@ -21,15 +26,6 @@ struct probe
     char key[64];     /* relative */
     const char *full; /* in the bucket */
 };
-
-static enum cpam_status
-put_probe(const struct probe *probe, const char *text, struct s3_info *info, struct cpam_err *err)
-{
-    const struct s3_put put = {.key = probe->full,
-                               .body = {.data = text, .fd = -1, .size = strlen(text)}};
-
-    return s3_put_new(probe->self->s3, &put, probe->deadline, info, err);
-}
 
 static enum cpam_status
 ignores_condition(const struct probe *probe, struct cpam_err *err)
@@ -42,21 +38,26 @@ ignores_condition(const struct probe *probe, struct cpam_err *err)
     return CPAM_REFUSED;
 }
 
+static enum cpam_status
+put_probe(const struct probe *probe, const char *text, struct cpam_err *err)
+{
+    return store_put_new(&probe->self->base, probe->key, text, strlen(text), STORE_CLASS_META, err);
+}
+
 /* The first put succeeds, and two more are refused (the second against a cache that forgets). */
 static enum cpam_status
-prove_condition(const struct probe *probe, struct s3_info *info, struct cpam_err *err)
+prove_condition(const struct probe *probe, struct cpam_err *err)
 {
-    struct s3_info again;
-    enum cpam_status status = put_probe(probe, first, info, err);
+    enum cpam_status status = put_probe(probe, first, err);
 
-    if (status == CPAM_REFUSED && strstr(err->text, " 501") != NULL)
+    if (status == CPAM_REFUSED && s3_code_is(probe->self->s3, "NotImplemented"))
         cpam_err_hint(err, "this store refuses \"If-None-Match: *\", without which archived WAL "
                            "could be overwritten: use a store with conditional writes");
     if (status != CPAM_OK)
         return status;
     for (int i = 0; i < 2; i++)
     {
-        status = put_probe(probe, second, &again, err);
+        status = put_probe(probe, second, err);
         if (status == CPAM_OK)
             return ignores_condition(probe, err);
         if (status != CPAM_EXISTS)
@@ -65,12 +66,20 @@ prove_condition(const struct probe *probe, struct s3_info *info, struct cpam_err
     return CPAM_OK;
 }
 
+/* The oldest version is the object: where a store keeps versions, the refused may lie on top. */
 static enum cpam_status
 prove_read(const struct probe *probe, struct cpam_err *err)
 {
     CPAM_AUTO(cpam_buf_clear) struct cpam_buf got = {0};
+    struct store_version versions[PROBE_VERSIONS];
+    size_t count = 0;
 
-    CPAM_TRY(store_get_buf(&probe->self->base, probe->key, NULL, NULL, &got, 4096, NULL, err));
+    CPAM_TRY(store_versions(&probe->self->base, probe->key, versions, PROBE_VERSIONS, &count, err));
+    if (count == 0)
+        return cpam_fail(err, CPAM_REFUSED, 0, "%s does not find \"%s\", which was just stored",
+                         probe->self->base.url, probe->key);
+    CPAM_TRY(
+        store_get_buf(&probe->self->base, probe->key, versions[0].id, NULL, &got, 4096, NULL, err));
     if (got.size != strlen(first) || memcmp(got.data, first, got.size) != 0)
         return cpam_fail(err, CPAM_REFUSED, 0,
                          "%s gives back other bytes than were stored in \"%s\"",
@@ -84,7 +93,7 @@ see_probe(void *arg, const struct store_entry *entry, struct cpam_err *err)
     bool *seen = arg;
 
     (void) err;
-    *seen |= !entry->is_prefix && entry->size == strlen(first);
+    *seen |= !entry->is_prefix;
     return CPAM_OK;
 }
 
@@ -102,14 +111,16 @@ prove_list(const struct probe *probe, struct cpam_err *err)
 
 /* A writer that may not delete is a good writer: its probe stays. */
 static void
-remove_probe(const struct probe *probe, const struct s3_info *info)
+remove_probe(const struct probe *probe)
 {
+    struct store_version versions[PROBE_VERSIONS];
     struct cpam_err err;
+    size_t count = 0;
     enum cpam_status status =
-        s3_delete(probe->self->s3, probe->full, info->version, probe->deadline, &err);
+        store_versions(&probe->self->base, probe->key, versions, PROBE_VERSIONS, &count, &err);
 
-    if (status == CPAM_REFUSED && info->version[0] != '\0')
-        status = s3_delete(probe->self->s3, probe->full, NULL, probe->deadline, &err);
+    for (size_t i = 0; i < count && status == CPAM_OK; i++)
+        status = s3_delete(probe->self->s3, probe->full, versions[i].id, probe->deadline, &err);
     if (status != CPAM_OK)
         cpam_log(LOG_INFO, "the probe stays where it is: %s", err.text);
 }
@@ -120,9 +131,7 @@ s3_store_prepare(struct store *store, struct cpam_err *err)
     struct s3_store *self = (struct s3_store *) store;
     struct probe probe = {.self = self, .deadline = store->deadline};
     CPAM_AUTO(cpam_buf_clear) struct cpam_buf full = {0};
-    struct s3_info info;
     uint64_t chance = 0;
-    bool versioned = false;
 
     if (store->io->ops->random(store->io, &chance, sizeof(chance)) != 0)
         return cpam_fail(err, CPAM_IO, 0, "the system has no random numbers");
@@ -133,8 +142,7 @@ s3_store_prepare(struct store *store, struct cpam_err *err)
     if (probe.full == NULL)
         return cpam_fail(err, CPAM_NO_MEMORY, 0, "no memory for a key");
 
-    CPAM_TRY(s3_store_versioned(self, probe.deadline, &versioned, err));
-    enum cpam_status status = prove_condition(&probe, &info, err);
+    enum cpam_status status = prove_condition(&probe, err);
     if (status != CPAM_OK && status != CPAM_REFUSED)
         cpam_err_prefix(err, "could not try out %s", store->url);
     if (status == CPAM_OK)
@@ -142,6 +150,6 @@ s3_store_prepare(struct store *store, struct cpam_err *err)
     if (status == CPAM_OK)
         status = prove_list(&probe, err);
     if (status == CPAM_OK)
-        remove_probe(&probe, &info);
+        remove_probe(&probe);
     return status;
 }

@@ -21,13 +21,13 @@ s3_store_versioned(struct s3_store *self, struct deadline deadline, bool *versio
     return CPAM_OK;
 }
 
-/* What a listing of versions shows beside the one that was just put. */
+/* What a listing of versions (newest first) shows beside the one that was just put. */
 struct lookout
 {
     const struct s3_info *put;
-    bool ours; /* seen, with the right length and ETag */
-    uint64_t ours_size;
-    bool version, marker; /* others */
+    bool seen; /* ours was listed */
+    bool good; /* with the right length and ETag */
+    bool older, marker;
 };
 
 static enum cpam_status
@@ -37,16 +37,16 @@ look_out(void *arg, const struct s3_entry *entry, struct cpam_err *err)
     const char *wanted = lookout->put->version[0] != '\0' ? lookout->put->version : "null";
 
     (void) err;
-    if (entry->is_marker)
-        lookout->marker = true;
-    else if (strcmp(entry->version, wanted) == 0)
+    if (!entry->is_marker && strcmp(entry->version, wanted) == 0)
     {
-        lookout->ours_size = entry->size;
-        lookout->ours = entry->size == lookout->put->size &&
+        lookout->seen = true;
+        lookout->good = entry->size == lookout->put->size &&
                         (entry->etag[0] == '\0' || strcmp(entry->etag, lookout->put->etag) == 0);
     }
-    else
-        lookout->version = true;
+    else if (lookout->seen && entry->is_marker)
+        lookout->marker = true;
+    else if (lookout->seen)
+        lookout->older = true;
     return CPAM_OK;
 }
 
@@ -58,19 +58,19 @@ confirm_among_versions(struct s3_store *self, const char *full, const struct s3_
     const char *bucket = s3_bucket(self->s3);
 
     CPAM_TRY(s3_versions(self->s3, full, look_out, &lookout, deadline, err));
-    if (lookout.version)
+    if (lookout.older)
         return cpam_fail(err, CPAM_EXISTS, 0,
-                         "\"s3://%s/%s\" has an older version, which a delete marker had hidden",
+                         "\"s3://%s/%s\" has an older version, which is the one that counts",
                          bucket, full);
-    if (!lookout.ours)
+    if (!lookout.good)
         return cpam_fail(err, CPAM_CORRUPT, 0,
                          "the store acknowledged \"s3://%s/%s\" with %" PRIu64
                          " bytes, but lists no such version of it",
                          bucket, full, put->size);
     if (lookout.marker)
         return cpam_fail(err, CPAM_UNKNOWN, 0,
-                         "\"s3://%s/%s\" is stored, but under the name stood a delete marker: "
-                         "somebody removed what was there",
+                         "\"s3://%s/%s\" is stored, but under the name lies a delete marker: "
+                         "somebody removed what was there before",
                          bucket, full);
     return CPAM_OK;
 }

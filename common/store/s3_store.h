@@ -3,9 +3,11 @@
  *
  * How the promises of store.h are kept here:
  *   - A put is conditional (If-None-Match: *), checked by the store on its way in (Content-MD5), and
- *     looked at afterwards: by HEAD, or where the bucket keeps versions by ListObjectVersions, which
- *     also shows what a condition can't see: an older version of the name (CPAM_EXISTS) or a delete
- *     marker above nothing (CPAM_UNKNOWN).
+ *     looked at afterwards: by HEAD, or where the bucket keeps versions by ListObjectVersions.  There
+ *     the oldest version of a name is the one that counts, so that a put that finds an older one is
+ *     CPAM_EXISTS: that holds for what a delete marker hid, and for stores that do not look at
+ *     If-None-Match in such buckets (radosgw 16); of two racing puts exactly one is the oldest.
+ *     A delete marker below one's own version, with nothing older, is CPAM_UNKNOWN.
  *   - Absent means S3's own NoSuchKey without a delete marker; in a bucket with versions also that
  *     no version and no marker of the key is listed.  Where the store does not tell whether it keeps
  *     versions (403, or the question is unknown to it), NoSuchKey alone has to do: a bucket with

@@ -73,6 +73,7 @@ osd class load list = *
 [client]
 rgw data = {data}/rgw
 rgw frontends = beast endpoint=127.0.0.1:{http} ssl_endpoint=127.0.0.1:{https} ssl_certificate={cert} ssl_private_key={key} tcp_nodelay=1
+rgw dns name = localhost
 rgw enable apis = s3, admin
 rgw thread pool size = 64
 rgw override bucket index max shards = 1
@@ -145,7 +146,7 @@ class Server:
         self.authority = tls.authority(self.folder)
         self.ca = self.authority[0]
         cert, key = tls.certificate(self.folder, self.authority,
-                                    ("localhost", "*.s3.localhost", "127.0.0.1"))
+                                    ("localhost", "virtual.localhost", "127.0.0.1"))
         mon, http, https, osd = free_ports(4)
         self.plain, self.endpoint = f"http://127.0.0.1:{http}", f"https://localhost:{https}"
         self.https_port = https
@@ -181,7 +182,6 @@ class Server:
         self.make_user("test", self.access_key, self.secret_key)
         group = json.loads(self._admin("zonegroup", "get"))
         group["api_name"] = self.region
-        group["hostnames"] = ["localhost", "s3.localhost"]  # b.s3.localhost is bucket b
         group["placement_targets"][0]["storage_classes"] = ["STANDARD", *CLASSES]
         self._admin("zonegroup", "set", stdin=json.dumps(group))
         zone = json.loads(self._admin("zone", "get"))
