@@ -50,6 +50,10 @@ split(const char *url, bool *tls, struct cpam_buf *host, struct cpam_err *err)
         return cpam_fail(err, CPAM_USAGE, 0, "the endpoint \"%s\" is neither https:// nor http://",
                          url);
 
+    /* a user and password in an address must not get into a message */
+    if (strchr(at, '@') != NULL)
+        return cpam_fail(err, CPAM_USAGE, 0,
+                         "the endpoint has an \"@\" in it: it names a server, and no user");
     size_t size = strcspn(at, "/?#");
     if (at[size] == '/' && at[size + 1] == '\0')
         size += 0; /* one slash at the end says nothing */
@@ -59,7 +63,7 @@ split(const char *url, bool *tls, struct cpam_buf *host, struct cpam_err *err)
             "the endpoint \"%s\" has a path: it is a server's address only, bucket and "
             "folder are in the repository's url",
             url);
-    if (size == 0 || memchr(at, '@', size) != NULL)
+    if (size == 0)
         return cpam_fail(err, CPAM_USAGE, 0, "the endpoint \"%s\" names no server", url);
     for (size_t i = 0; i < size; i++)
         if (strchr("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-:[]", at[i]) ==
