@@ -6,6 +6,8 @@
 #ifndef CPAM_TESTS_S3_FAKE_HTTP_H
 #define CPAM_TESTS_S3_FAKE_HTTP_H
 
+#include "suite.h"
+
 #include <stdio.h>
 
 #include "credentials/credentials.h"
