@@ -10,10 +10,10 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/json.h"
 #include "base/log.h"
+#include "cli/owner.h"
 #include "cli/program.h"
 #include "crypto/key_file.h"
 #include "io/file.h"
@@ -75,27 +75,27 @@ show(const struct cli *cli, enum key_text_kind kind, const struct secret *key, c
     return CPAM_OK;
 }
 
-/* Root gives the file to the owner of its directory. */
+/* Root gives the file to whom its folder is meant for: /etc/cpam is root:postgres. */
 static enum cpam_status
 give_away(struct io *io, const char *path, struct cpam_err *err)
 {
     CPAM_AUTO(free) char *dir = strdup(path);
     char *slash = dir != NULL ? strrchr(dir, '/') : NULL;
-    struct stat stat;
+    struct owner owner;
     enum cpam_status status = CPAM_OK;
     int fd = -1;
 
-    if (geteuid() != 0)
+    if (!owner_is_root())
         return CPAM_OK;
     if (slash != NULL)
         slash[slash == dir] = '\0';
-    CPAM_TRY(file_stat(io, slash != NULL ? dir : ".", &stat, err));
-    if (stat.st_uid == 0)
+    CPAM_TRY(owner_of_folder(io, slash != NULL ? dir : ".", &owner, err));
+    if (owner.uid == 0)
         return CPAM_OK;
     CPAM_TRY(file_open(io, path, O_RDONLY | O_NOFOLLOW, 0, &fd, err));
-    if (io->ops->fchown(io, fd, stat.st_uid, stat.st_gid) != 0)
-        status = cpam_fail(err, CPAM_IO, errno, "could not give \"%s\" to user %u", path,
-                           (unsigned) stat.st_uid);
+    if (io->ops->fchown(io, fd, owner.uid, owner.gid) != 0)
+        status =
+            cpam_fail(err, CPAM_IO, errno, "could not give \"%s\" to \"%s\"", path, owner.name);
     (void) io->ops->close(io, fd);
     return status;
 }

@@ -80,6 +80,21 @@ owner_of(struct io *io, const char *data_dir, struct owner *out, struct cpam_err
     return look_up(found.st_uid, NULL, out, err);
 }
 
+enum cpam_status
+owner_of_folder(struct io *io, const char *path, struct owner *out, struct cpam_err *err)
+{
+    struct stat found;
+
+    *out = (struct owner){0};
+    CPAM_TRY(file_stat(io, path, &found, err));
+    if (found.st_uid != 0)
+        return look_up(found.st_uid, NULL, out, err);
+    struct group *group = found.st_gid != 0 ? getgrgid(found.st_gid) : NULL;
+    if (group == NULL || getpwnam(group->gr_name) == NULL)
+        return CPAM_OK;
+    return look_up(0, group->gr_name, out, err);
+}
+
 static enum cpam_status
 not_allowed(const struct owner *owner, const char *call, int sys, struct cpam_err *err)
 {

@@ -29,6 +29,13 @@ struct owner
 enum cpam_status owner_of(struct io *io, const char *data_dir, struct owner *out,
                           struct cpam_err *err) CPAM_CHECK;
 
+/*
+ * Who is meant to read what lies in a folder: its owner, or, for a folder of root's that a group may
+ * read (/etc/cpam is root:postgres), the user with the group's name.  uid 0: root itself.
+ */
+enum cpam_status owner_of_folder(struct io *io, const char *path, struct owner *out,
+                                 struct cpam_err *err) CPAM_CHECK;
+
 /* For good: groups, then group, then user; proven by looking that root can't be had back. */
 enum cpam_status owner_become(const struct owner *owner, struct cpam_err *err) CPAM_CHECK;
 

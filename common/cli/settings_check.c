@@ -190,8 +190,7 @@ check_acknowledge(const char *value, struct cpam_err *err)
 enum cpam_status
 check_label_prefix(const char *value, struct cpam_err *err)
 {
-    if (is_made_of(value, LOWER UPPER DIGITS "_-", 1, 32) && value[0] != '-')
+    if (is_made_of(value, LOWER UPPER DIGITS "_", 1, 32))
         return CPAM_OK;
-    return cpam_fail(err, CPAM_USAGE, 0, "\"%.80s\" is not 1 to 32 letters, digits, '_', '-'",
-                     value);
+    return cpam_fail(err, CPAM_USAGE, 0, "\"%.80s\" is not 1 to 32 letters, digits, '_'", value);
 }

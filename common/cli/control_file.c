@@ -1,0 +1,90 @@
+/*
+ * control_file.c - reading pg_control and postmaster.pid of a data directory.
+ */
+#include "cli/control_file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/scope.h"
+#include "io/file.h"
+
+enum
+{
+    CONTROL_TRIES = 20,
+    CONTROL_PAUSE = 20000 /* us between them */
+};
+
+static enum cpam_status
+path_in(const char *dir, const char *name, char out[PATH_MAX], struct cpam_err *err)
+{
+    if (snprintf(out, PATH_MAX, "%s/%s", dir, name) >= PATH_MAX)
+        return cpam_fail(err, CPAM_USAGE, 0, "the path \"%.200s...\" is too long", dir);
+    return CPAM_OK;
+}
+
+enum cpam_status
+control_file_read(struct io *io, const char *data_dir, struct control *out, struct cpam_err *err)
+{
+    char path[PATH_MAX];
+
+    CPAM_TRY(path_in(data_dir, "global/pg_control", path, err));
+    for (int tries = 1;; tries++)
+    {
+        CPAM_AUTO(cpam_buf_clear) struct cpam_buf data = {0};
+        enum cpam_status status = file_read_all(io, path, CONTROL_FILE_SIZE, &data, err);
+
+        if (status == CPAM_NOT_FOUND || (status == CPAM_IO && err->sys == ENOTDIR))
+            return cpam_fail(err, CPAM_USAGE, 0,
+                             "\"%s\" is not a data directory: it has no global/pg_control",
+                             data_dir);
+        CPAM_TRY(status);
+        status = control_parse(data.data, data.size, out, err);
+        if (status == CPAM_OK)
+            return CPAM_OK;
+        cpam_err_prefix(err, "\"%s\"", path);
+        if (status != CPAM_CORRUPT || tries == CONTROL_TRIES)
+            return status;
+        io->ops->sleep(io, CONTROL_PAUSE);
+    }
+}
+
+/* True if the process works in that directory: both by device and inode, whatever their names. */
+static bool
+works_in(struct io *io, pid_t pid, const char *data_dir)
+{
+    char path[64];
+    struct stat cwd, dir;
+
+    snprintf(path, sizeof(path), "/proc/%ld/cwd", (long) pid);
+    return io->ops->stat(io, AT_FDCWD, path, 0, &cwd) == 0 &&
+           io->ops->stat(io, AT_FDCWD, data_dir, 0, &dir) == 0 && cwd.st_dev == dir.st_dev &&
+           cwd.st_ino == dir.st_ino;
+}
+
+enum cpam_status
+postmaster_find(struct io *io, const char *data_dir, bool *running, struct postmaster_pid *out,
+                struct cpam_err *err)
+{
+    CPAM_AUTO(cpam_buf_clear) struct cpam_buf text = {0};
+    char path[PATH_MAX];
+
+    *running = false;
+    CPAM_TRY(path_in(data_dir, "postmaster.pid", path, err));
+    enum cpam_status status = file_read_all(io, path, POSTMASTER_PID_MAX, &text, err);
+    if (status == CPAM_NOT_FOUND)
+        return CPAM_OK;
+    CPAM_TRY(status);
+    status = postmaster_pid_parse((const char *) text.data, text.size, out, err);
+    if (status != CPAM_OK)
+    {
+        cpam_err_prefix(err, "\"%s\"", path);
+        return status;
+    }
+    *running = works_in(io, out->pid, data_dir);
+    return CPAM_OK;
+}
