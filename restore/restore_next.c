@@ -1,0 +1,137 @@
+/*
+ * restore_next.c - how to start what was restored, watch it, open it, and let it archive.
+ */
+#include "restore_next.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "io/file.h"
+#include "pg/guc_file.h"
+
+enum
+{
+    NEXT_LIMIT = 64 * 1024, /* bytes */
+    PATH_LIMIT = 4096
+};
+
+#define SAY(...) CPAM_TRY(cpam_buf_printf(out, NEXT_LIMIT, err, __VA_ARGS__))
+
+static bool
+config_is_for(struct io *io, const char *config, const char *data)
+{
+    CPAM_AUTO(cpam_buf_clear) struct cpam_buf text = {0};
+    CPAM_AUTO(cpam_buf_clear) struct cpam_buf value = {0};
+    struct cpam_err ignored;
+    bool found = false;
+
+    if (file_read_all(io, config, GUC_FILE_MAX, &text, &ignored) != CPAM_OK ||
+        guc_file_get((const char *) text.data, text.size, "data_directory", &value, &found,
+                     &ignored) != CPAM_OK ||
+        !found)
+        return false;
+    const char *path = cpam_buf_text(&value);
+    return path != NULL && strcmp(path, data) == 0;
+}
+
+/* "pg_ctl" with its directory where this major is installed as Debian does it. */
+static void
+pg_ctl_path(const struct restore_next *next, char out[PATH_LIMIT])
+{
+    snprintf(out, PATH_LIMIT, "/usr/lib/postgresql/%u/bin/pg_ctl", next->settings->major);
+    if (!file_exists(next->io, out))
+        snprintf(out, PATH_LIMIT, "pg_ctl");
+}
+
+/* /etc/postgresql/15/main/postgresql.conf: "15 main", for pg_ctlcluster. */
+static bool
+debian_cluster(const char *config, char out[128])
+{
+    unsigned major = 0;
+    int used = 0;
+
+    if (sscanf(config, "/etc/postgresql/%u/%n", &major, &used) != 1 || used == 0)
+        return false;
+    const char *name = config + used;
+    const char *slash = strchr(name, '/');
+    if (slash == NULL || slash == name || slash - name > 64)
+        return false;
+    snprintf(out, 128, "%u %.*s", major, (int) (slash - name), name);
+    return true;
+}
+
+/* The configuration lies elsewhere; data_directory in it would win over -D, so it is given too. */
+static enum cpam_status
+say_start_elsewhere(const struct restore_next *next, const char *pg_ctl, struct cpam_buf *out,
+                    bool *attention, struct cpam_err *err)
+{
+    char guess[PATH_LIMIT];
+    char cluster[128];
+    const char *config = next->config_file;
+
+    if (config == NULL || !file_exists(next->io, config))
+    {
+        snprintf(guess, sizeof(guess), "/etc/postgresql/%u/main/postgresql.conf",
+                 next->settings->major);
+        if (config == NULL || file_exists(next->io, guess))
+            config = guess;
+    }
+    *attention = true;
+    if (!file_exists(next->io, config))
+    {
+        SAY("attention      no postgresql.conf in %s, and none at %s, where the server had it:\n"
+            "               bring it back first, then\n",
+            next->data, config);
+    }
+    else if (config_is_for(next->io, config, next->data) && debian_cluster(config, cluster))
+    {
+        *attention = false;
+        SAY("start          pg_ctlcluster %s start\n", cluster);
+        return CPAM_OK;
+    }
+    else
+        SAY("attention      no postgresql.conf in %s; the server had it at %s\n", next->data,
+            config);
+    SAY("start          %s -D %s -w -o \"-c config_file=%s -c data_directory=%s\" start\n", pg_ctl,
+        next->data, config, next->data);
+    return CPAM_OK;
+}
+
+enum cpam_status
+restore_next_text(const struct restore_next *next, struct cpam_buf *out, bool *attention,
+                  struct cpam_err *err)
+{
+    const struct recovery_settings *settings = next->settings;
+    char pg_ctl[PATH_LIMIT];
+
+    *attention = false;
+    pg_ctl_path(next, pg_ctl);
+    SAY("restored       %s\n", next->data);
+    if (next->has_config)
+        SAY("start          %s -D %s -w start\n", pg_ctl, next->data);
+    else
+        CPAM_TRY(say_start_elsewhere(next, pg_ctl, out, attention, err));
+    if (settings->standby)
+    {
+        SAY("watch          psql -c 'select pg_last_wal_replay_lsn(), "
+            "pg_last_xact_replay_timestamp()'\n");
+        SAY("stream         alter system set primary_conninfo = '...'; the archive alone feeds it "
+            "until then\n");
+        return CPAM_OK;
+    }
+    SAY("watch          psql -c 'select pg_is_in_recovery(), pg_last_wal_replay_lsn(), "
+        "pg_last_xact_replay_timestamp()'\n");
+    if (strcmp(settings->action, "pause") == 0)
+        SAY("open           look at the data, then: psql -c 'select pg_wal_replay_resume()'\n");
+    else if (strcmp(settings->action, "shutdown") == 0)
+        SAY("open           it stops at the target; remove recovery.signal there to open it\n");
+    else
+        SAY("open           it opens by itself at the target\n");
+    if (settings->recover)
+        SAY("archive        it archives as soon as it is open; take a backup: cpam-base-push\n");
+    else
+        SAY("archive        a copy keeps its WAL and does not archive; to make it the original: "
+            "cpam-repo claim %s\n",
+            next->data);
+    return CPAM_OK;
+}

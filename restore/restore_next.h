@@ -1,0 +1,26 @@
+/*
+ * restore_next.h - the exact commands that follow a restore.
+ */
+#ifndef CPAM_RESTORE_RESTORE_NEXT_H
+#define CPAM_RESTORE_RESTORE_NEXT_H
+
+#include "io/io.h"
+#include "recovery_settings.h"
+
+struct restore_next
+{
+    struct io *io;
+    const char *data;        /* the restored directory */
+    const char *config_file; /* where the server had its configuration, or NULL */
+    bool has_config;         /* postgresql.conf is in the data directory */
+    const struct recovery_settings *settings;
+};
+
+/*
+ * Appends the lines.  *attention is set when a person has to find the configuration first: Debian
+ * keeps it outside of the data directory (postgresql.md, trap 18).
+ */
+enum cpam_status restore_next_text(const struct restore_next *next, struct cpam_buf *out,
+                                   bool *attention, struct cpam_err *err) CPAM_CHECK;
+
+#endif

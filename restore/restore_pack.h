@@ -1,0 +1,39 @@
+/*
+ * restore_pack.h - one pack fetched, opened, and its frames' bytes written to where they belong.
+ *
+ * The pack's header is held against the hash the manifest names before anything is opened, each
+ * frame is authenticated before a byte of it is used, and the digest of all frames is compared at
+ * the end.  Every file written to is fsynced before the pack counts as done.
+ */
+#ifndef CPAM_RESTORE_RESTORE_PACK_H
+#define CPAM_RESTORE_RESTORE_PACK_H
+
+#include "repo/repo.h"
+#include "restore_places.h"
+#include "restore_spill.h"
+
+enum
+{
+    RESTORE_HELD_MAX = 48 << 20 /* bytes of a pack that is held in memory while it comes */
+};
+
+struct restore_pack_job
+{
+    struct io *io;
+    struct repo *repo; /* this thread's */
+    struct restore_places *places;
+    struct restore_spill *spill;
+    uint64_t sysid;
+    void (*wrote)(void *arg, uint64_t bytes); /* for progress; NULL: nobody looks */
+    void *arg;
+};
+
+enum cpam_status restore_pack(const struct restore_pack_job *job, size_t index,
+                              struct cpam_err *err) CPAM_CHECK;
+
+/* The path on disk of a path of the manifest: pg_control waits under another name. */
+const char *restore_disk_path(const char *path);
+#define RESTORE_CONTROL      "global/pg_control"
+#define RESTORE_CONTROL_WAIT "global/pg_control" RESTORE_MARKER
+
+#endif

@@ -1,0 +1,87 @@
+/*
+ * restore_places.h - the directories a restore writes into: the data directory, each tablespace,
+ * and a linked pg_wal.
+ *
+ * A place must be absent, empty, or left by an aborted restore of ours.  Ours is told by a marker
+ * file, ".cpam-restore", which is the first thing made in a place and the last one removed, and
+ * which names the data directory: with the marker and without global/pg_control the content is
+ * thrown away and the restore begins anew.  PostgreSQL refuses to start on such a directory, since
+ * pg_control appears last.
+ *
+ * Nothing is written before restore_places_make().  Paths of the manifest are resolved beneath the
+ * descriptor of their place, without following links.
+ */
+#ifndef CPAM_RESTORE_RESTORE_PLACES_H
+#define CPAM_RESTORE_RESTORE_PLACES_H
+
+#include "base/scope.h"
+#include "cli/option.h"
+#include "io/io.h"
+
+#define RESTORE_MARKER ".cpam-restore"
+
+enum
+{
+    RESTORE_PLACES_MAX = 1024,
+    RESTORE_PATH_MAX = 4096 /* bytes of an absolute path, with its NUL */
+};
+
+struct restore_place
+{
+    char *prefix;   /* in the data directory: "", "pg_tblspc/16384", "pg_wal" */
+    char *original; /* where it was when it was backed up; NULL for the data directory */
+    char *path;     /* where it goes: absolute, without a slash at the end */
+    bool mapped;    /* by --tablespace-map */
+    bool present;   /* the directory is there, empty or ours */
+    bool ours;      /* left by an aborted restore */
+    int fd;         /* after restore_places_make(); -1 before */
+    uint64_t bytes; /* that will be written, holes left out */
+};
+
+struct restore_places
+{
+    struct io *io;
+    size_t count;
+    struct restore_place items[RESTORE_PLACES_MAX]; /* the first is the data directory */
+};
+
+/* target: as given on the command line; made absolute. */
+enum cpam_status restore_places_new(struct io *io, const char *target, struct restore_places **out,
+                                    struct cpam_err *err) CPAM_CHECK;
+void restore_places_free(struct restore_places *places);
+CPAM_SCOPED(restore_places_free, struct restore_places);
+
+/* original is taken as it is unless `maps` ("OLD=NEW") says otherwise. */
+enum cpam_status restore_places_add(struct restore_places *places, const char *prefix,
+                                    const char *original, const struct option_list *maps,
+                                    struct cpam_err *err) CPAM_CHECK;
+
+/* The place a path of the manifest lies in; *relative is its rest, "" for the place itself. */
+struct restore_place *restore_places_of(struct restore_places *places, const char *path,
+                                        const char **relative);
+
+/* Each place absent, empty or ours, none inside another, every map used, room enough.  The refusal
+   of a data directory that is not empty has the line that moves it aside. */
+enum cpam_status restore_places_check(struct restore_places *places, const struct option_list *maps,
+                                      struct cpam_err *err) CPAM_CHECK;
+
+/* Free bytes where this place is or will be; UINT64_MAX if it can't be told. */
+uint64_t restore_place_room(struct restore_places *places, const struct restore_place *place);
+
+/* Make what is absent, empty what is ours, leave markers, open the descriptors. */
+enum cpam_status restore_places_make(struct restore_places *places, const char *label,
+                                     struct cpam_err *err) CPAM_CHECK;
+
+/* Links of tablespaces and of pg_wal, after everything below them is there. */
+enum cpam_status restore_places_link(struct restore_places *places,
+                                     struct cpam_err *err) CPAM_CHECK;
+
+/* fsync every place and the directory each of them lies in. */
+enum cpam_status restore_places_sync(struct restore_places *places,
+                                     struct cpam_err *err) CPAM_CHECK;
+
+/* The data directory can start: the markers go. */
+enum cpam_status restore_places_finish(struct restore_places *places,
+                                       struct cpam_err *err) CPAM_CHECK;
+
+#endif

@@ -1,0 +1,138 @@
+/*
+ * restore_survey.c - counting, and finding out where everything will go.
+ */
+#include "restore_survey.h"
+
+#include <stdio.h>
+#include <string.h>
+
+struct survey_run
+{
+    struct restore_survey *survey;
+    struct restore_places *places;
+    const struct option_list *maps;
+    size_t pack_cap;
+    struct restore_place *place; /* of the file whose extents come */
+    bool left_out;
+};
+
+bool
+restore_leaves_out(const char *path)
+{
+    return strcmp(path, "standby.signal") == 0 || strcmp(path, "recovery.signal") == 0 ||
+           strcmp(path, "promote") == 0 || strcmp(path, "postmaster.pid") == 0 ||
+           strcmp(path, "backup_manifest") == 0;
+}
+
+static enum cpam_status
+on_setting(void *arg, const struct manifest_setting *setting, struct cpam_err *err)
+{
+    struct survey_run *run = arg;
+
+    if (strcmp(setting->name, "pg_wal") == 0 && setting->value[0] == '/')
+        return restore_places_add(run->places, "pg_wal", setting->value, run->maps, err);
+    if (strcmp(setting->name, "config_file") == 0 && run->survey->config_file == NULL)
+    {
+        run->survey->config_file = strdup(setting->value);
+        if (run->survey->config_file == NULL)
+            return cpam_fail(err, CPAM_NO_MEMORY, 0, "out of memory for a setting");
+    }
+    return CPAM_OK;
+}
+
+static enum cpam_status
+pack_add(struct survey_run *run, const struct manifest_pack *pack, struct cpam_err *err)
+{
+    struct restore_survey *survey = run->survey;
+
+    if (survey->pack_count == run->pack_cap)
+    {
+        size_t cap = run->pack_cap == 0 ? 64 : run->pack_cap * 2;
+        uint32_t *grown = realloc(survey->pack_extents, cap * sizeof(*grown));
+
+        if (grown == NULL)
+            return cpam_fail(err, CPAM_NO_MEMORY, 0, "out of memory for the list of packs");
+        survey->pack_extents = grown;
+        run->pack_cap = cap;
+    }
+    survey->pack_extents[survey->pack_count++] = 0;
+    survey->stored += pack->size;
+    return CPAM_OK;
+}
+
+static enum cpam_status
+on_entry(void *arg, const struct manifest_entry *entry, struct cpam_err *err)
+{
+    struct survey_run *run = arg;
+    char prefix[64];
+    const char *relative;
+
+    switch (entry->kind)
+    {
+    case MANIFEST_PACK: return pack_add(run, entry->pack, err);
+    case MANIFEST_TABLESPACE:
+        snprintf(prefix, sizeof(prefix), "pg_tblspc/%s", entry->oid);
+        return restore_places_add(run->places, prefix, entry->target, run->maps, err);
+    case MANIFEST_FILE:
+        run->left_out = restore_leaves_out(entry->path);
+        run->place = restore_places_of(run->places, entry->path, &relative);
+        if (*relative == '\0')
+            return cpam_fail(err, CPAM_CORRUPT, 0,
+                             "the manifest has \"%s\" as a file and as a directory", entry->path);
+        if (strcmp(entry->path, "postgresql.conf") == 0)
+            run->survey->has_config = true;
+        run->survey->files += run->left_out ? 0 : 1;
+        return CPAM_OK;
+    case MANIFEST_DIRECTORY:
+    case MANIFEST_LINK: return CPAM_OK;
+    }
+    return CPAM_OK;
+}
+
+static enum cpam_status
+on_extents(void *arg, uint64_t at, const struct manifest_extent *extents, size_t count,
+           struct cpam_err *err)
+{
+    struct survey_run *run = arg;
+
+    (void) at;
+    for (size_t i = 0; i < count && !run->left_out; i++)
+    {
+        if (extents[i].pack < 0)
+            continue;
+        size_t pack = (size_t) extents[i].pack;
+        if (pack >= run->survey->pack_count || run->survey->pack_extents[pack] == UINT32_MAX)
+            return cpam_fail(err, CPAM_CORRUPT, 0, "the manifest names a pack it does not list");
+        run->survey->pack_extents[pack]++;
+        run->survey->bytes += extents[i].size;
+        run->place->bytes += extents[i].size;
+    }
+    return CPAM_OK;
+}
+
+enum cpam_status
+restore_survey_read(struct repo *repo, const struct backup_summary *summary,
+                    struct restore_places *places, const struct option_list *maps,
+                    struct restore_survey **out, struct cpam_err *err)
+{
+    static const struct manifest_reader_ops ops = {
+        .setting = on_setting, .entry = on_entry, .extents = on_extents};
+    CPAM_AUTO(restore_survey_free) struct restore_survey *survey = calloc(1, sizeof(*survey));
+
+    if (survey == NULL)
+        return cpam_fail(err, CPAM_NO_MEMORY, 0, "out of memory for a restore");
+    struct survey_run run = {.survey = survey, .places = places, .maps = maps};
+    CPAM_TRY(manifest_read(repo, summary, &ops, &run, err));
+    *out = CPAM_STEAL(survey);
+    return CPAM_OK;
+}
+
+void
+restore_survey_free(struct restore_survey *survey)
+{
+    if (survey == NULL)
+        return;
+    free(survey->pack_extents);
+    free(survey->config_file);
+    free(survey);
+}

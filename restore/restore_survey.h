@@ -1,0 +1,34 @@
+/*
+ * restore_survey.h - the first passage of a manifest: sums, places, and the server's settings.
+ *
+ * Nothing is written.  Only when the whole manifest has passed its checks is anything of it
+ * believed.
+ */
+#ifndef CPAM_RESTORE_RESTORE_SURVEY_H
+#define CPAM_RESTORE_RESTORE_SURVEY_H
+
+#include "repo/manifest.h"
+#include "restore_places.h"
+
+struct restore_survey
+{
+    uint64_t files, bytes; /* bytes: without holes, what will be written */
+    uint64_t stored;       /* bytes of packs that will be fetched */
+    size_t pack_count;
+    uint32_t *pack_extents; /* pack_count */
+    char *config_file;      /* where the server had it, or NULL */
+    bool has_config;        /* postgresql.conf is in the data directory */
+};
+
+/* Adds a place for each tablespace and for a linked pg_wal. */
+enum cpam_status restore_survey_read(struct repo *repo, const struct backup_summary *summary,
+                                     struct restore_places *places, const struct option_list *maps,
+                                     struct restore_survey **out, struct cpam_err *err) CPAM_CHECK;
+void restore_survey_free(struct restore_survey *survey);
+CPAM_SCOPED(restore_survey_free, struct restore_survey);
+
+/* Files that are not restored, should a backup hold them: a standby.signal would turn a recovery to
+   a point in time into an endless one (trap 10 d). */
+bool restore_leaves_out(const char *path);
+
+#endif

@@ -1,0 +1,32 @@
+/*
+ * restore_tree.h - small steps on directories: look, empty, open one beneath another.
+ */
+#ifndef CPAM_RESTORE_RESTORE_TREE_H
+#define CPAM_RESTORE_RESTORE_TREE_H
+
+#include <stdbool.h>
+
+#include "base/err.h"
+#include "io/io.h"
+
+enum tree_state
+{
+    TREE_ABSENT,
+    TREE_EMPTY, /* a "lost+found" does not count */
+    TREE_FULL,
+    TREE_OTHER /* no directory */
+};
+
+enum cpam_status tree_look(struct io *io, const char *path, enum tree_state *out,
+                           struct cpam_err *err) CPAM_CHECK;
+
+/* Removes everything in the directory but `keep`; links are removed, never followed. */
+enum cpam_status tree_empty(struct io *io, const char *path, const char *keep,
+                            struct cpam_err *err) CPAM_CHECK;
+
+/* "a/b/c" beneath dir_fd, without following links: a descriptor of its directory and its last
+   part.  The caller closes *parent. */
+enum cpam_status tree_parent(struct io *io, int dir_fd, const char *path, int *parent,
+                             const char **name, struct cpam_err *err) CPAM_CHECK;
+
+#endif
