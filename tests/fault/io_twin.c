@@ -187,6 +187,14 @@ io_twin_advance(struct io_twin *twin, int64_t us)
     pthread_mutex_unlock(&twin->lock);
 }
 
+void
+io_twin_hang(struct io_twin *twin, unsigned seconds)
+{
+    pthread_mutex_unlock(&twin->lock);
+    sleep(seconds);
+    pthread_mutex_lock(&twin->lock);
+}
+
 const char *
 io_twin_trace(const struct io_twin *twin)
 {

@@ -16,6 +16,7 @@
  *   CPAM_TWIN_TRACE=FILE             with it: the trace
  *   CPAM_TWIN_FLIP=FILE:AT:KIND:N    flip a bit of FILE at this offset right before call N of this
  *                                    kind on FILE
+ *   CPAM_TWIN_STALL=SECONDS:KIND:PART  calls of this kind on paths with PART in them hang so long
  *
  * Kinds are the names of struct io_ops' members.  now, monotonic and sleep are not counted.
  */
@@ -56,6 +57,9 @@ unsigned io_twin_calls(const struct io_twin *twin);
 int io_twin_open_fds(const struct io_twin *twin);  /* descriptors and directory streams */
 int64_t io_twin_slept(const struct io_twin *twin); /* us */
 void io_twin_advance(struct io_twin *twin, int64_t us);
+
+/* For a hook: the call hangs so long, and the twin's lock is free meanwhile. */
+void io_twin_hang(struct io_twin *twin, unsigned seconds);
 
 /* One call a line: "link /tmp/x/.cpam-1 /tmp/x/a", descriptors by the path they were opened with. */
 const char *io_twin_trace(const struct io_twin *twin);

@@ -76,7 +76,8 @@ def programs():
 
 
 class World:
-    def __init__(self, t, repositories=("primary",), size=MIB, encryption=None, wal=""):
+    def __init__(self, t, repositories=("primary",), size=MIB, encryption=None, wal="", more=()):
+        """more: rows of `repositories` that are no directories, as YAML; nothing is made there."""
         self.t, self.size = t, size
         self.folder = t.folder()
         self.data = workspace.folder(f"{self.folder}/data", 0o700)
@@ -87,6 +88,7 @@ class World:
         self.urls = {one: f"{self.folder}/repo-{one}" for one in repositories}
         rows = "".join(f"  - {{ name: {one}, url: file://{url}, required: true }}\n"
                        for one, url in self.urls.items())
+        rows += "".join(f"  - {row}\n" for row in more)
         encryption = encryption or f"{{ recipients: [ {{ keyfile: {self.folder}/key }} ] }}"
         self.config = workspace.write(
             f"{self.folder}/config.yaml",

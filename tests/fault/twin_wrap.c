@@ -67,6 +67,32 @@ flip_byte(void *arg, unsigned call, const char *kind, const char *path)
         abort();
 }
 
+/* CPAM_TWIN_STALL=SECONDS:KIND:PART: every call of this kind on a path that holds PART hangs. */
+static struct
+{
+    char *kind, *part;
+    unsigned seconds;
+} stall;
+
+static void
+hang(void *arg, unsigned call, const char *kind, const char *path)
+{
+    (void) arg;
+    (void) call;
+    if (strcmp(kind, stall.kind) == 0 && strstr(path, stall.part) != NULL)
+        io_twin_hang(twin, stall.seconds);
+}
+
+static void
+parse_stall(const char *text)
+{
+    char *fields = strdup(text);
+
+    stall.seconds = (unsigned) strtoul(strsep(&fields, ":"), NULL, 10);
+    stall.kind = strsep(&fields, ":");
+    stall.part = fields;
+}
+
 static void
 parse_flip(const char *text)
 {
@@ -106,12 +132,13 @@ static void
 start(void)
 {
     static const char *const names[] = {"CPAM_TWIN_FAIL", "CPAM_TWIN_KILL",  "CPAM_TWIN_SHORT",
-                                        "CPAM_TWIN_LOG",  "CPAM_TWIN_COUNT", "CPAM_TWIN_FLIP"};
+                                        "CPAM_TWIN_LOG",  "CPAM_TWIN_COUNT", "CPAM_TWIN_FLIP",
+                                        "CPAM_TWIN_STALL"};
     struct io_twin_plan plan = {.fail_errno = EIO, .real_clock = true};
-    const char *values[6];
+    const char *values[7];
     bool any = false;
 
-    for (size_t i = 0; i < 6; i++)
+    for (size_t i = 0; i < 7; i++)
     {
         values[i] = getenv(names[i]);
         any = any || values[i] != NULL;
@@ -129,6 +156,11 @@ start(void)
     {
         parse_flip(values[5]);
         plan.hook = flip_byte;
+    }
+    if (values[6] != NULL)
+    {
+        parse_stall(values[6]);
+        plan.hook = hang;
     }
     twin = io_twin_new();
     io_twin_plan(twin, &plan);
