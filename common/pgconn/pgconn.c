@@ -1,0 +1,97 @@
+/*
+ * pgconn.c - what is the same for every session: rows, and asking for exactly one.
+ */
+#include "pgconn/pgconn.h"
+
+#include <string.h>
+
+enum cpam_status
+pgrows_new(size_t rows, size_t columns, const char *const *values, struct pgrows **out,
+           struct cpam_err *err)
+{
+    size_t cells = rows * columns;
+    size_t size = sizeof(struct pgrows) + cells * sizeof(char *);
+    struct pgrows *made;
+    char *text;
+
+    *out = NULL;
+    for (size_t i = 0; i < cells; i++)
+        size += values[i] == NULL ? 0 : strlen(values[i]) + 1;
+    made = malloc(size);
+    if (made == NULL)
+        return cpam_fail(err, CPAM_NO_MEMORY, 0, "no memory for a query's result");
+    made->rows = rows;
+    made->columns = columns;
+    made->values = (const char **) (made + 1);
+    text = (char *) (made->values + cells);
+    for (size_t i = 0; i < cells; i++)
+    {
+        if (values[i] == NULL)
+        {
+            made->values[i] = NULL;
+            continue;
+        }
+        size_t length = strlen(values[i]) + 1;
+
+        memcpy(text, values[i], length);
+        made->values[i] = text;
+        text += length;
+    }
+    *out = made;
+    return CPAM_OK;
+}
+
+void
+pgrows_free(struct pgrows *rows)
+{
+    free(rows);
+}
+
+enum cpam_status
+pgconn_query(struct pgconn *conn, const char *sql, const char *const *parameters, size_t count,
+             struct deadline deadline, struct pgrows **out, struct cpam_err *err)
+{
+    CPAM_AUTO(pgrows_free) struct pgrows *rows = NULL;
+
+    if (out != NULL)
+        *out = NULL;
+    if (count > PGCONN_PARAMETERS_MAX)
+        return cpam_fail(err, CPAM_INTERNAL, 0, "a query with %zu parameters", count);
+    CPAM_TRY(conn->ops->query(conn, sql, parameters, count, deadline, &rows, err));
+    if (out != NULL)
+        *out = CPAM_STEAL(rows);
+    return CPAM_OK;
+}
+
+enum cpam_status
+pgconn_row(struct pgconn *conn, const char *sql, const char *const *parameters, size_t count,
+           size_t columns, struct deadline deadline, struct pgrows **out, struct cpam_err *err)
+{
+    CPAM_AUTO(pgrows_free) struct pgrows *rows = NULL;
+
+    *out = NULL;
+    CPAM_TRY(pgconn_query(conn, sql, parameters, count, deadline, &rows, err));
+    if (rows->rows != 1 || rows->columns != columns)
+        return cpam_fail(err, CPAM_INVALID, 0,
+                         "the server answered \"%s\" with %zu rows of %zu "
+                         "columns, not one of %zu",
+                         sql, rows->rows, rows->columns, columns);
+    for (size_t i = 0; i < columns; i++)
+        if (rows->values[i] == NULL)
+            return cpam_fail(err, CPAM_INVALID, 0, "the server answered \"%s\" with a null", sql);
+    *out = CPAM_STEAL(rows);
+    return CPAM_OK;
+}
+
+int
+pgconn_backend_pid(struct pgconn *conn)
+{
+    return conn->ops->backend_pid(conn);
+}
+
+void
+pgconn_free(struct pgconn *conn)
+{
+    if (conn != NULL)
+        conn->ops->free(conn);
+}

@@ -1,0 +1,244 @@
+/*
+ * pgconn_libpq.c - a session through libpq, waited for with poll(2) so that a deadline holds.
+ */
+#include "pgconn/pgconn.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <libpq-fe.h>
+
+#include "base/log.h"
+
+struct pgconn_libpq
+{
+    struct pgconn base;
+    struct io *io;
+    PGconn *pg;
+};
+
+/* libpq's messages have several lines; a sentence of ours has one. */
+static void
+one_line(const char *message, char *out, size_t cap)
+{
+    size_t at = 0;
+
+    for (; *message != '\0' && at + 2 < cap; message++)
+    {
+        bool is_break = *message == '\n' || *message == '\r' || *message == '\t';
+
+        if (is_break && (at == 0 || out[at - 1] == ' '))
+            continue;
+        out[at++] = is_break ? ' ' : *message;
+    }
+    while (at > 0 && out[at - 1] == ' ')
+        at--;
+    out[at] = '\0';
+}
+
+/* CPAM_DEADLINE when nothing came in time. */
+static enum cpam_status
+wait_for(struct pgconn_libpq *self, short events, struct deadline deadline, struct cpam_err *err)
+{
+    struct pollfd wait = {.fd = PQsocket(self->pg), .events = events};
+    int64_t left = deadline_left(self->io, deadline);
+    int64_t ms = left == INT64_MAX || left / 1000 > 3600000 ? 3600000 : left / 1000 + 1;
+    int ready;
+
+    if (left == 0)
+        return cpam_fail(err, CPAM_DEADLINE, 0, "the database server did not answer in time");
+    ready = poll(&wait, 1, (int) ms);
+    if (ready < 0 && errno != EINTR)
+        return cpam_fail(err, CPAM_IO, errno, "could not wait for the database server");
+    return CPAM_OK;
+}
+
+static void
+notice(void *arg, const char *message)
+{
+    char text[512];
+
+    (void) arg;
+    one_line(message, text, sizeof(text));
+    cpam_log(LOG_DEBUG, "database server: %s", text);
+}
+
+static enum cpam_status
+lost(struct pgconn_libpq *self, const char *what, struct cpam_err *err)
+{
+    char text[1024];
+
+    one_line(PQerrorMessage(self->pg), text, sizeof(text));
+    return cpam_fail(err, CPAM_TRANSIENT, 0, "%s: %s", what, text);
+}
+
+static void
+cancel(struct pgconn_libpq *self)
+{
+    PGcancel *handle = PQgetCancel(self->pg);
+    char ignored[256];
+
+    if (handle != NULL)
+        PQcancel(handle, ignored, sizeof(ignored));
+    PQfreeCancel(handle);
+}
+
+static enum cpam_status
+copy_rows(const PGresult *result, struct pgrows **out, struct cpam_err *err)
+{
+    size_t rows = (size_t) PQntuples(result), columns = (size_t) PQnfields(result);
+
+    if (rows > PGCONN_ROWS_MAX || columns > PGCONN_COLUMNS_MAX)
+        return cpam_fail(err, CPAM_INVALID, 0, "the server answered with %zu rows of %zu columns",
+                         rows, columns);
+    CPAM_AUTO(free) const char **values = calloc(rows * columns + 1, sizeof(*values));
+    if (values == NULL)
+        return cpam_fail(err, CPAM_NO_MEMORY, 0, "no memory for a query's result");
+    for (size_t i = 0; i < rows * columns; i++)
+    {
+        int row = (int) (i / columns), column = (int) (i % columns);
+
+        values[i] = PQgetisnull(result, row, column) ? NULL : PQgetvalue(result, row, column);
+    }
+    return pgrows_new(rows, columns, values, out, err);
+}
+
+static enum cpam_status
+take_result(const PGresult *result, const char *sql, struct pgrows **out, struct cpam_err *err)
+{
+    ExecStatusType status = PQresultStatus(result);
+    char text[1024];
+
+    if (status == PGRES_TUPLES_OK || status == PGRES_COMMAND_OK)
+        return copy_rows(result, out, err);
+    const char *primary = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
+    const char *hint = PQresultErrorField(result, PG_DIAG_MESSAGE_HINT);
+
+    one_line(primary == NULL ? PQresultErrorMessage(result) : primary, text, sizeof(text));
+    cpam_fail(err, CPAM_REFUSED, 0, "the database server refused \"%.60s\": %s", sql, text);
+    if (hint != NULL)
+        cpam_err_hint(err, "%s", hint);
+    return CPAM_REFUSED;
+}
+
+/* Everything that is still to come, so that the next query starts clean. */
+static void
+drain(struct pgconn_libpq *self)
+{
+    PGresult *result;
+
+    while ((result = PQgetResult(self->pg)) != NULL)
+        PQclear(result);
+}
+
+static enum cpam_status
+libpq_query(struct pgconn *conn, const char *sql, const char *const *parameters, size_t count,
+            struct deadline deadline, struct pgrows **out, struct cpam_err *err)
+{
+    struct pgconn_libpq *self = (struct pgconn_libpq *) conn;
+    enum cpam_status status;
+    PGresult *result;
+
+    if (PQsendQueryParams(self->pg, sql, (int) count, NULL, parameters, NULL, NULL, 0) == 0)
+        return lost(self, "the connection to the database server is lost", err);
+    while (PQisBusy(self->pg))
+    {
+        status = wait_for(self, POLLIN, deadline, err);
+        if (status != CPAM_OK)
+        {
+            cancel(self);
+            return status;
+        }
+        if (PQconsumeInput(self->pg) == 0)
+            return lost(self, "the connection to the database server is lost", err);
+    }
+    result = PQgetResult(self->pg);
+    if (result == NULL ||
+        (PQresultStatus(result) == PGRES_FATAL_ERROR && PQstatus(self->pg) == CONNECTION_BAD))
+        status = lost(self, "the connection to the database server is lost", err);
+    else
+        status = take_result(result, sql, out, err);
+    PQclear(result);
+    drain(self);
+    return status;
+}
+
+static int
+libpq_backend_pid(struct pgconn *conn)
+{
+    return PQbackendPID(((struct pgconn_libpq *) conn)->pg);
+}
+
+static void
+libpq_free(struct pgconn *conn)
+{
+    struct pgconn_libpq *self = (struct pgconn_libpq *) conn;
+
+    PQfinish(self->pg);
+    free(self);
+}
+
+static enum cpam_status
+connect_by(struct pgconn_libpq *self, struct deadline deadline, struct cpam_err *err)
+{
+    PostgresPollingStatusType state = PGRES_POLLING_WRITING;
+
+    if (PQstatus(self->pg) == CONNECTION_BAD)
+        return lost(self, "could not connect to the database server", err);
+    while (state != PGRES_POLLING_OK)
+    {
+        CPAM_TRY(wait_for(self, state == PGRES_POLLING_READING ? POLLIN : POLLOUT, deadline, err));
+        state = PQconnectPoll(self->pg);
+        if (state == PGRES_POLLING_FAILED)
+            return lost(self, "could not connect to the database server", err);
+    }
+    return CPAM_OK;
+}
+
+static enum cpam_status
+switch_timeouts_off(struct pgconn *conn, struct deadline deadline, struct cpam_err *err)
+{
+    static const char *const statements[] = {
+        "SET statement_timeout = 0",
+        "SET lock_timeout = 0",
+        "SET idle_in_transaction_session_timeout = 0",
+        "SET idle_session_timeout = 0", /* PostgreSQL 14 and later: all that are supported */
+        "SET client_encoding = 'UTF8'",
+        "SET datestyle = 'ISO'",
+        "SET search_path = pg_catalog",
+    };
+
+    for (size_t i = 0; i < sizeof(statements) / sizeof(statements[0]); i++)
+        CPAM_TRY(pgconn_query(conn, statements[i], NULL, 0, deadline, NULL, err));
+    return CPAM_OK;
+}
+
+enum cpam_status
+pgconn_open(struct io *io, const char *conninfo, const char *application, struct deadline deadline,
+            struct pgconn **out, struct cpam_err *err)
+{
+    static const struct pgconn_ops ops = {libpq_query, libpq_backend_pid, libpq_free};
+    /* what the user wrote in conninfo comes later, and wins */
+    const char *const names[] = {
+        "fallback_application_name", "keepalives_idle", "keepalives_interval",
+        "keepalives_count",          "dbname",          NULL};
+    const char *const values[] = {application, "60", "10", "6", conninfo, NULL};
+    struct pgconn_libpq *self = calloc(1, sizeof(*self));
+
+    *out = NULL;
+    if (self == NULL)
+        return cpam_fail(err, CPAM_NO_MEMORY, 0, "no memory for a database connection");
+    self->base.ops = &ops;
+    self->io = io;
+    self->pg = PQconnectStartParams(names, values, 1);
+    CPAM_AUTO(pgconn_free) struct pgconn *conn = &self->base;
+    if (self->pg == NULL)
+        return cpam_fail(err, CPAM_NO_MEMORY, 0, "no memory for a database connection");
+    CPAM_TRY(connect_by(self, deadline, err));
+    PQsetNoticeProcessor(self->pg, notice, NULL);
+    CPAM_TRY(switch_timeouts_off(conn, deadline, err));
+    *out = CPAM_STEAL(conn);
+    return CPAM_OK;
+}
