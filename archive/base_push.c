@@ -1,0 +1,252 @@
+/*
+ * base_push.c - cpam-base-push: a full backup of the database cluster into each required repository.
+ *
+ * Each repository gets a backup of its own, one after the other, with its own label, start and end:
+ * when the second one fails, the first is there and whole, and the exit status says that not all is
+ * well.  (Reading the disk once for several repositories is to come.)
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/json.h"
+#include "base/log.h"
+#include "base/text.h"
+#include "cli/program.h"
+#include "cli/repository.h"
+#include "push_backup.h"
+#include "worker/worker.h"
+
+struct base_push_options
+{
+    uint64_t workers;     /* 0: as configured */
+    int64_t archive_wait; /* us; 0: as configured */
+    const char *checkpoint;
+};
+
+static const struct option_def rows[] = {
+    {"workers", 0, OPTION_COUNT, "N", offsetof(struct base_push_options, workers), 1,
+     WORKER_THREADS_MAX, NULL, "read and send with N threads (base.workers)"},
+    {"archive-wait", 0, OPTION_DURATION, "TIME", offsetof(struct base_push_options, archive_wait),
+     0, INT64_C(86400000000), NULL, "wait this long for the WAL it needs (base.archive_wait)"},
+    {"checkpoint", 0, OPTION_CHOICE, "HOW", offsetof(struct base_push_options, checkpoint), 0, 0,
+     "fast|spread", "begin with a checkpoint at once, or spread out"},
+};
+
+static const char *const usage[] = {"cpam-base-push [options]", NULL};
+
+static volatile sig_atomic_t stopped;
+
+static void
+on_signal(int number)
+{
+    stopped = number;
+}
+
+static void
+watch_signals(void)
+{
+    /* a second signal ends it at once: nothing of it counts without the summary */
+    struct sigaction action = {.sa_handler = on_signal, .sa_flags = (int) SA_RESETHAND};
+
+    sigemptyset(&action.sa_mask);
+    sigaction(SIGINT, &action, NULL);
+    sigaction(SIGTERM, &action, NULL);
+    sigaction(SIGHUP, &action, NULL);
+}
+
+static void
+tell_text(const char *repository, const struct backup_summary *summary, int64_t took)
+{
+    char bytes[TEXT_SIZE_MAX], stored[TEXT_SIZE_MAX], time[TEXT_DURATION_MAX];
+
+    text_format_size(summary->bytes, bytes);
+    text_format_size(summary->stored_bytes, stored);
+    text_format_duration(took, time);
+    printf("backup %s is in repository \"%s\": %" PRIu64 " files, %s, stored as %s in %" PRIu64
+           " packs, WAL %s to %s, in %s\n",
+           summary->label, repository, summary->files, bytes, stored, summary->packs,
+           summary->wal_first, summary->wal_last, time);
+}
+
+static void
+tell_json(struct json_writer *json, const char *repository, const struct backup_summary *summary,
+          int64_t took)
+{
+    char text[TEXT_TIME_MAX];
+    char lsn[LSN_TEXT_MAX];
+
+    json_begin_object(json, NULL);
+    json_put_text(json, "repository", repository);
+    json_put_text(json, "label", summary->label);
+    json_put_text(json, "kind", summary->kind);
+    json_put_u64_text(json, "sysid", summary->sysid);
+    json_put_u64(json, "seq", summary->seq);
+    json_put_u64(json, "timeline", summary->timeline.id);
+    lsn_format(summary->start, lsn);
+    json_put_text(json, "start_lsn", lsn);
+    lsn_format(summary->stop, lsn);
+    json_put_text(json, "stop_lsn", lsn);
+    text_format_time(summary->start_time, text);
+    json_put_text(json, "start_time", text);
+    text_format_time(summary->stop_time, text);
+    json_put_text(json, "stop_time", text);
+    json_put_text(json, "wal_first", summary->wal_first);
+    json_put_text(json, "wal_last", summary->wal_last);
+    json_put_u64(json, "files", summary->files);
+    json_put_u64(json, "bytes", summary->bytes);
+    json_put_u64(json, "packs", summary->packs);
+    json_put_u64(json, "stored_bytes", summary->stored_bytes);
+    json_put_u64(json, "milliseconds", (uint64_t) (took / 1000));
+    json_end(json);
+}
+
+static enum cpam_status
+push_into(struct cli *cli, const struct repository_settings *which, struct json_writer *json,
+          struct cpam_err *err)
+{
+    const struct base_push_options *options = cli->options;
+    struct repository_purpose purpose = {.for_write = true};
+    CPAM_AUTO(repository_free) struct repository *repository = NULL;
+    CPAM_AUTO(free) struct backup_summary *summary = malloc(sizeof(*summary));
+    int64_t began = cli->io->ops->monotonic(cli->io);
+
+    if (summary == NULL)
+        return cpam_fail(err, CPAM_NO_MEMORY, 0, "no memory for a backup");
+    CPAM_TRY(repository_open(cli->io, cli->settings, which, purpose, (struct deadline){0},
+                             &repository, err));
+    struct push_request request = {.io = cli->io,
+                                   .settings = cli->settings,
+                                   .repo = repository_repo(repository),
+                                   .workers = options->workers != 0 ? (unsigned) options->workers
+                                                                    : cli->settings->base.workers,
+                                   .archive_wait = options->archive_wait != 0
+                                                       ? options->archive_wait
+                                                       : cli->settings->base.archive_wait,
+                                   .fast = strcmp(options->checkpoint, "fast") == 0,
+                                   .stopped = &stopped};
+    enum cpam_status status = push_backup(&request, summary, err);
+    if (status != CPAM_OK)
+    {
+        if (summary->label[0] != '\0')
+            cpam_err_prefix(err, "backup \"%s\" into repository \"%s\"", summary->label,
+                            which->name);
+        return status;
+    }
+    int64_t took = cli->io->ops->monotonic(cli->io) - began;
+    if (cli->json)
+        tell_json(json, which->name, summary, took);
+    else
+        tell_text(which->name, summary, took);
+    return CPAM_OK;
+}
+
+/* What is configured and not built yet is refused, never passed over. */
+static enum cpam_status
+check_settings(const struct settings *settings, struct cpam_err *err)
+{
+    if (strcmp(settings->base.from, "primary") != 0)
+        return cpam_fail(err, CPAM_USAGE, 0,
+                         "base.from: %s is not built yet; backups are taken from the primary",
+                         settings->base.from);
+    if (strcmp(settings->base.source, "stream") == 0)
+        return cpam_fail(err, CPAM_USAGE, 0,
+                         "base.source: stream is not built yet; run cpam-base-push on the "
+                         "database host");
+    if (strcmp(settings->base.mode, "incremental") == 0)
+        return cpam_fail(err, CPAM_USAGE, 0, "base.mode: incremental is not built yet");
+    if (settings->base.max_rate != 0)
+        return cpam_fail(err, CPAM_USAGE, 0, "base.max_rate is not built yet");
+    return CPAM_OK;
+}
+
+/* A failure of one repository does not keep the next one from its backup. */
+static enum cpam_status
+push_all(struct cli *cli, struct json_writer *json, struct cpam_err *err)
+{
+    const struct settings *settings = cli->settings;
+    const struct repository_settings *only = NULL;
+    enum cpam_status first = CPAM_OK;
+    size_t tried = 0;
+
+    if (cli->repo != NULL)
+        CPAM_TRY(settings_repository(settings, cli->repo, &only, err));
+    for (size_t i = 0; i < settings->repository_count && stopped == 0; i++)
+    {
+        const struct repository_settings *which = &settings->repositories[i];
+        struct cpam_err one;
+
+        if (only == NULL ? !which->required : which != only)
+            continue;
+        tried++;
+        enum cpam_status status = push_into(cli, which, json, &one);
+        if (status == CPAM_OK)
+            continue;
+        if (first == CPAM_OK)
+        {
+            first = status;
+            *err = one;
+        }
+        else
+            log_failure(&one);
+    }
+    if (tried == 0)
+        return cpam_fail(err, CPAM_USAGE, 0, "no repository is required: name one with --repo");
+    return first;
+}
+
+static enum cpam_status
+run(struct cli *cli, struct cpam_err *err)
+{
+    CPAM_AUTO(cpam_buf_clear) struct cpam_buf text = {0};
+    struct json_writer json = {.buf = &text, .limit = 1 << 20, .pretty = true};
+
+    CPAM_TRY(check_settings(cli->settings, err));
+    watch_signals();
+    json_begin_object(&json, NULL);
+    json_put_u64(&json, "version", 1);
+    json_begin_array(&json, "backups");
+    enum cpam_status status = push_all(cli, &json, err);
+    json_end(&json);
+    json_end(&json);
+    if (cli->json)
+    {
+        struct cpam_err failed;
+
+        if (json_writer_end(&json, &failed) != CPAM_OK)
+            log_failure(&failed);
+        else
+            printf("%s\n", cpam_buf_text(&text));
+    }
+    return status;
+}
+
+static void
+defaults(void *options)
+{
+    ((struct base_push_options *) options)->checkpoint = "fast";
+}
+
+int
+main(int argc, char **argv)
+{
+    static const struct program program = {
+        .name = "cpam-base-push",
+        .summary = "back a running database cluster up",
+        .usage = usage,
+        .details = "Runs on the database host and reads the data directory while the server "
+                   "writes to it. The backup exists only once every WAL segment it needs has been "
+                   "seen in the repository; until then, and after any failure, there is none.",
+        .options = {rows, sizeof(rows) / sizeof(rows[0])},
+        .options_size = sizeof(struct base_push_options),
+        .defaults = defaults,
+        .exits = &exit_common,
+        .needs_settings = true,
+        .acts_as_owner = true,
+        .min_arguments = 0,
+        .max_arguments = 0,
+        .run = run,
+    };
+
+    return program_main(&program, argc, argv);
+}

@@ -1,0 +1,292 @@
+/*
+ * push_backup.c - the order of a backup.
+ *
+ * Checks, label, backup mode; the plan, the files, pg_control last of all (trap 21); the end of
+ * backup mode in the same session, whose two texts go into the backup and never into the data
+ * directory; the wait for the WAL; the manifest; the summary, which is the moment it exists.
+ */
+#include "push_backup.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/text.h"
+#include "io/file.h"
+#include "push_copy.h"
+#include "push_manifest.h"
+#include "push_session.h"
+#include "push_wal.h"
+
+#define CONNECT_TIME INT64_C(30000000) /* us */
+
+struct push
+{
+    const struct push_request *request;
+    struct backup_summary *summary;
+    struct pgconn *conn;
+    struct server_facts facts;
+    struct cluster_record record;
+    struct control control; /* as it was before the start */
+    struct plan *plan;
+    struct pack_set *packs;
+    struct push_copy *copy;
+    struct progress *progress;
+    struct backup_start start;
+    struct backup_stop stop;
+    char *pg_wal; /* where it lies if it is a link, or NULL */
+    uint64_t control_part;
+    bool has_control;
+};
+
+static void
+push_clear_scoped_(struct push *push)
+{
+    push_copy_free(push->copy);
+    progress_free(push->progress);
+    pack_set_free(push->packs);
+    plan_free(push->plan);
+    pgconn_free(push->conn); /* a server still in backup mode ends it now */
+    server_facts_clear(&push->facts);
+    cpam_buf_clear(&push->stop.label_text);
+    cpam_buf_clear(&push->stop.map_text);
+    free(push->pg_wal);
+}
+
+/* The right server, and one this repository knows. */
+static enum cpam_status
+meet(struct push *push, struct cpam_err *err)
+{
+    const struct push_request *request = push->request;
+    const char *data = request->settings->postgresql.data;
+    const char *conninfo = request->settings->postgresql.connection;
+    uint8_t bytes[CONTROL_FILE_SIZE];
+    enum cpam_status status;
+
+    CPAM_TRY(pgconn_open(request->io, conninfo == NULL ? "" : conninfo, "cpam-base-push",
+                         deadline_after(request->io, CONNECT_TIME), &push->conn, err));
+    CPAM_TRY(server_check(request->io, push->conn, data, &push->facts, err));
+    CPAM_TRY(control_read(request->io, data, bytes, &push->control, err));
+    status = cluster_record_get(request->repo, push->facts.sysid, &push->record, err);
+    if (status == CPAM_NOT_FOUND)
+        return err->status = CPAM_FOREIGN;
+    if (status != CPAM_OK)
+        return status;
+    if (push->record.segment_size != push->control.segment_size)
+        return cpam_fail(err, CPAM_FOREIGN, 0,
+                         "the cluster is registered with WAL segments of %" PRIu32
+                         " bytes, and has segments of %" PRIu32,
+                         push->record.segment_size, push->control.segment_size);
+    return CPAM_OK;
+}
+
+static enum cpam_status
+begin(struct push *push, struct cpam_err *err)
+{
+    const struct push_request *request = push->request;
+    const struct settings *settings = request->settings;
+    struct backup_summary *summary = push->summary;
+
+    CPAM_TRY(file_make_dirs(request->io, settings->state, 0700, err));
+    CPAM_TRY(plan_new(request->io, settings->state, &push->plan, err));
+    CPAM_TRY(backup_reserve(request->repo, settings->base.label_prefix, push->facts.sysid,
+                            summary->label, err));
+    cpam_log(LOG_INFO, "backup \"%s\" into repository \"%s\" begins", summary->label,
+             repo_name(request->repo));
+    struct pack_set_spec packs = {.label = summary->label,
+                                  .attempt = 1,
+                                  .sysid = push->facts.sysid,
+                                  .pack_size = settings->base.pack_size,
+                                  .state = settings->state};
+    CPAM_TRY(pack_set_new(request->io, &packs, &push->packs, err));
+    CPAM_TRY(backup_start(request->io, push->conn, &push->facts, summary->label, request->fast,
+                          &push->start, err));
+    return backup_start_check(request->io, settings->postgresql.data, &push->start, err);
+}
+
+static enum cpam_status
+note_entry(void *arg, const struct source_entry *entry, struct cpam_err *err)
+{
+    struct push *push = arg;
+    uint64_t part;
+
+    if (*push->request->stopped != 0)
+        return cpam_fail(err, CPAM_CANCELLED, 0, "the backup was stopped");
+    CPAM_TRY(plan_add(push->plan, entry, &part, err));
+    if (entry->kind == MANIFEST_FILE && strcmp(entry->path, PUSH_CONTROL_PATH) == 0)
+    {
+        push->control_part = part;
+        push->has_control = true;
+    }
+    if (entry->target != NULL && strcmp(entry->path, "pg_wal") == 0)
+    {
+        push->pg_wal = strdup(entry->target);
+        if (push->pg_wal == NULL)
+            return cpam_fail(err, CPAM_NO_MEMORY, 0, "no memory for a path");
+    }
+    return CPAM_OK;
+}
+
+static enum cpam_status
+plan_files(struct push *push, struct cpam_err *err)
+{
+    const struct push_request *request = push->request;
+    char version[64];
+    struct source source = {.io = request->io,
+                            .data = request->settings->postgresql.data,
+                            .version_dir = version,
+                            .fn = note_entry,
+                            .arg = push};
+
+    snprintf(version, sizeof(version), "PG_%u_%" PRIu32, push->control.major,
+             push->control.catalog_version);
+    CPAM_TRY(source_walk(&source, err));
+    if (!push->has_control)
+        return cpam_fail(err, CPAM_INVALID, 0, "\"%s\" has no " PUSH_CONTROL_PATH, source.data);
+    return CPAM_OK;
+}
+
+static enum cpam_status
+copy_files(struct push *push, struct cpam_err *err)
+{
+    const struct push_request *request = push->request;
+    const char *data = request->settings->postgresql.data;
+    uint8_t bytes[CONTROL_FILE_SIZE];
+    struct control control;
+
+    CPAM_TRY(progress_new(request->io, "backing up", plan_bytes(push->plan), &push->progress, err));
+    struct push_copy_spec spec = {.repo = request->repo,
+                                  .plan = push->plan,
+                                  .packs = push->packs,
+                                  .data = data,
+                                  .workers = request->workers,
+                                  .progress = push->progress,
+                                  .stopped = request->stopped};
+    CPAM_TRY(push_copy_new(request->io, &spec, &push->copy, err));
+    CPAM_TRY(push_copy_files(push->copy, err));
+    CPAM_TRY(control_read(request->io, data, bytes, &control, err));
+    return push_copy_text(push->copy, push->control_part, bytes, sizeof(bytes), err);
+}
+
+static enum cpam_status
+stop(struct push *push, struct push_extra extras[2], size_t *count, struct cpam_err *err)
+{
+    const struct push_request *request = push->request;
+
+    CPAM_TRY(backup_stop(request->io, push->conn, &push->facts, &push->stop, err));
+    if (push->stop.label.start.at != push->start.lsn.at)
+        return cpam_fail(err, CPAM_INTERNAL, 0, "the server ended another backup than it began");
+    *count = 0;
+    extras[0] = (struct push_extra){.path = "backup_label", .mtime = push->stop.time};
+    CPAM_TRY(plan_extra_part(push->plan, &extras[0].part, err));
+    CPAM_TRY(push_copy_text(push->copy, extras[0].part, push->stop.label_text.data,
+                            push->stop.label_text.size, err));
+    (*count)++;
+    if (push->stop.map_text.size > 0)
+    {
+        extras[1] = (struct push_extra){.path = "tablespace_map", .mtime = push->stop.time};
+        CPAM_TRY(plan_extra_part(push->plan, &extras[1].part, err));
+        CPAM_TRY(push_copy_text(push->copy, extras[1].part, push->stop.map_text.data,
+                                push->stop.map_text.size, err));
+        (*count)++;
+    }
+    CPAM_TRY(push_copy_finish(push->copy, err));
+    progress_free(CPAM_STEAL(push->progress));
+    return CPAM_OK;
+}
+
+static enum cpam_status
+wait_for_wal(struct push *push, struct cpam_err *err)
+{
+    const struct push_request *request = push->request;
+    struct backup_summary *summary = push->summary;
+    struct segment first, last;
+    struct push_wal wal = {.sysid = push->facts.sysid,
+                           .timeline = push->stop.label.timeline,
+                           .start = push->start.lsn,
+                           .stop = push->stop.lsn,
+                           .segment_size = push->control.segment_size,
+                           .patience = request->archive_wait,
+                           .stopped = request->stopped};
+    char state[400];
+
+    push_wal_range(&wal, &first, &last);
+    segment_format(first, wal.segment_size, summary->wal_first);
+    segment_format(last, wal.segment_size, summary->wal_last);
+    enum cpam_status status = push_wal_wait(request->repo, &wal, err);
+    if (status == CPAM_DEADLINE)
+    {
+        archiver_state(request->io, push->conn, state, sizeof(state));
+        if (state[0] != '\0')
+            cpam_log(LOG_WARNING, "%s", state);
+    }
+    return status;
+}
+
+static void
+summarize(struct push *push)
+{
+    struct backup_summary *summary = push->summary;
+
+    summary->sysid = push->facts.sysid;
+    snprintf(summary->kind, sizeof(summary->kind), "full");
+    memcpy(summary->epoch, summary->label, sizeof(summary->epoch));
+    summary->major = push->facts.version_num / 10000;
+    snprintf(summary->pg_version, sizeof(summary->pg_version), "%.60s", push->facts.version);
+    summary->timeline = push->stop.label.timeline;
+    summary->start = push->start.lsn;
+    summary->stop = push->stop.lsn;
+    summary->start_time = push->start.time;
+    summary->stop_time = push->stop.time;
+    summary->segment_size = push->control.segment_size;
+    summary->has_checksums = push->control.data_checksum_version != 0;
+    memcpy(summary->snapshot, push->stop.snapshot, sizeof(summary->snapshot));
+    snprintf(summary->tool_version, sizeof(summary->tool_version), "cpam %.20s", CPAM_VERSION);
+}
+
+static enum cpam_status
+commit(struct push *push, const struct push_extra *extras, size_t extra_count, struct cpam_err *err)
+{
+    struct manifest_setting settings[SERVER_SETTINGS_MAX + 1];
+    const struct pgrows *rows = push->facts.settings;
+    size_t count = 0;
+
+    for (size_t i = 0; i < rows->rows && count < SERVER_SETTINGS_MAX; i++)
+        if (text_is_utf8(rows->values[2 * i + 1], strlen(rows->values[2 * i + 1])))
+            settings[count++] =
+                (struct manifest_setting){rows->values[2 * i], rows->values[2 * i + 1]};
+    if (push->pg_wal != NULL)
+        settings[count++] = (struct manifest_setting){"pg_wal", push->pg_wal};
+    struct push_manifest manifest = {.plan = push->plan,
+                                     .packs = push->packs,
+                                     .extras = extras,
+                                     .extra_count = extra_count,
+                                     .settings = settings,
+                                     .setting_count = count};
+
+    CPAM_TRY(push_manifest_put(push->request->repo, &manifest, push->summary, err));
+    if (*push->request->stopped != 0)
+        return cpam_fail(err, CPAM_CANCELLED, 0, "the backup was stopped");
+    return backup_commit(push->request->repo, push->summary, err);
+}
+
+enum cpam_status
+push_backup(const struct push_request *request, struct backup_summary *summary,
+            struct cpam_err *err)
+{
+    __attribute__((cleanup(push_clear_scoped_))) struct push push = {.request = request,
+                                                                     .summary = summary};
+    struct push_extra extras[2];
+    size_t extra_count = 0;
+
+    memset(summary, 0, sizeof(*summary));
+    CPAM_TRY(meet(&push, err));
+    CPAM_TRY(begin(&push, err));
+    CPAM_TRY(plan_files(&push, err));
+    CPAM_TRY(copy_files(&push, err));
+    CPAM_TRY(stop(&push, extras, &extra_count, err));
+    CPAM_TRY(wait_for_wal(&push, err));
+    summarize(&push);
+    return commit(&push, extras, extra_count, err);
+}

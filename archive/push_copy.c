@@ -1,0 +1,275 @@
+/*
+ * push_copy.c - jobs, one a part of a file; each worker with its own connection and packs.
+ */
+#include "push_copy.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "io/file.h"
+#include "worker/worker.h"
+
+enum
+{
+    QUEUE = 256 /* jobs that wait */
+};
+
+/* What one worker owns.  The main thread may use it while no job runs. */
+struct copier
+{
+    struct push_copy *copy;
+    struct repo *repo;
+    struct pack_fill *fill;
+};
+
+struct push_copy
+{
+    struct io *io;
+    struct push_copy_spec spec;
+    struct worker_pool *pool;
+    pthread_mutex_t lock;
+    struct copier *copiers[WORKER_THREADS_MAX];
+    unsigned copier_count;
+};
+
+struct job
+{
+    uint64_t part, offset, size;
+    char path[]; /* the whole path */
+};
+
+static void
+copier_free(struct copier *copier)
+{
+    if (copier == NULL)
+        return;
+    pack_fill_free(copier->fill);
+    repo_free(copier->repo);
+    free(copier);
+}
+CPAM_SCOPED(copier_free, struct copier);
+
+static enum cpam_status
+copier_start(void *arg, unsigned thread, void **context, struct cpam_err *err)
+{
+    struct push_copy *copy = arg;
+    CPAM_AUTO(copier_free) struct copier *copier = calloc(1, sizeof(*copier));
+
+    (void) thread;
+    if (copier == NULL)
+        return cpam_fail(err, CPAM_NO_MEMORY, 0, "no memory for a worker");
+    copier->copy = copy;
+    CPAM_TRY(repo_another(copy->spec.repo, &copier->repo, err));
+    CPAM_TRY(pack_fill_new(copier->repo, copy->spec.packs, plan_part_done, copy->spec.plan,
+                           &copier->fill, err));
+    pthread_mutex_lock(&copy->lock);
+    copy->copiers[copy->copier_count++] = copier;
+    pthread_mutex_unlock(&copy->lock);
+    *context = CPAM_STEAL(copier);
+    return CPAM_OK;
+}
+
+static enum cpam_status
+go_on(const struct push_copy *copy, struct cpam_err *err)
+{
+    if (*copy->spec.stopped != 0 || worker_cancelled(copy->pool))
+        return cpam_fail(err, CPAM_CANCELLED, 0, "the backup was stopped");
+    return CPAM_OK;
+}
+
+static enum cpam_status
+copy_content(struct copier *copier, const struct job *job, int fd, struct cpam_err *err)
+{
+    struct push_copy *copy = copier->copy;
+
+    CPAM_TRY(pack_fill_begin(copier->fill, job->part, err));
+    for (uint64_t done = 0; done < job->size;)
+    {
+        uint8_t *at;
+        size_t room, got;
+
+        CPAM_TRY(go_on(copy, err));
+        CPAM_TRY(pack_fill_room(copier->fill, &at, &room, err));
+        if (room > job->size - done)
+            room = (size_t) (job->size - done);
+        CPAM_TRY(file_read_at(copy->io, fd, job->path, at, room, job->offset + done, &got, err));
+        CPAM_TRY(pack_fill_take(copier->fill, got, err));
+        progress_add(copy->spec.progress, got);
+        done += got;
+        if (got < room)
+            break; /* cut while it was read */
+    }
+    return pack_fill_end(copier->fill, err);
+}
+
+static enum cpam_status
+copier_run(void *arg, void *context, void *data, struct cpam_err *err)
+{
+    struct push_copy *copy = arg;
+    struct copier *copier = context;
+    CPAM_AUTO(free) struct job *job = data;
+    enum cpam_status status;
+    struct cpam_err ignored;
+    int fd;
+
+    CPAM_TRY(go_on(copy, err));
+    status = file_open(copy->io, job->path, O_RDONLY | O_NOFOLLOW, 0, &fd, err);
+    if (status == CPAM_NOT_FOUND)
+        return plan_part_vanished(copy->spec.plan, job->part, err);
+    if (status != CPAM_OK)
+        return status;
+    status = copy_content(copier, job, fd, err);
+    enum cpam_status closed = file_close(copy->io, fd, job->path, &ignored);
+    if (status == CPAM_OK && closed != CPAM_OK)
+        *err = ignored;
+    return status == CPAM_OK ? closed : status;
+}
+
+static void
+copier_discard(void *arg, void *job)
+{
+    (void) arg;
+    free(job);
+}
+
+static void
+copier_stop(void *arg, void *context)
+{
+    (void) arg;
+    (void) context; /* freed with the push_copy: the main thread still finishes its packs */
+}
+
+enum cpam_status
+push_copy_new(struct io *io, const struct push_copy_spec *spec, struct push_copy **out,
+              struct cpam_err *err)
+{
+    CPAM_AUTO(push_copy_free) struct push_copy *copy = calloc(1, sizeof(*copy));
+
+    *out = NULL;
+    if (copy == NULL)
+        return cpam_fail(err, CPAM_NO_MEMORY, 0, "no memory for workers");
+    copy->io = io;
+    copy->spec = *spec;
+    pthread_mutex_init(&copy->lock, NULL);
+    struct worker_spec pool = {.threads = spec->workers,
+                               .queue = QUEUE,
+                               .arg = copy,
+                               .start = copier_start,
+                               .run = copier_run,
+                               .discard = copier_discard,
+                               .stop = copier_stop};
+    CPAM_TRY(worker_pool_new(&pool, &copy->pool, err));
+    *out = CPAM_STEAL(copy);
+    return CPAM_OK;
+}
+
+void
+push_copy_free(struct push_copy *copy)
+{
+    if (copy == NULL)
+        return;
+    worker_pool_free(copy->pool);
+    for (unsigned i = 0; i < copy->copier_count; i++)
+        copier_free(copy->copiers[i]);
+    pthread_mutex_destroy(&copy->lock);
+    free(copy);
+}
+
+static enum cpam_status
+submit_part(struct push_copy *copy, const struct plan_entry *entry, uint64_t number,
+            struct cpam_err *err)
+{
+    size_t size = strlen(copy->spec.data) + 1 + strlen(entry->source.path) + 1;
+    CPAM_AUTO(free) struct job *job = malloc(sizeof(*job) + size);
+    uint64_t left;
+
+    if (job == NULL)
+        return cpam_fail(err, CPAM_NO_MEMORY, 0, "no memory for a job");
+    job->part = entry->first_part + number;
+    job->offset = number * PLAN_PART_SIZE;
+    left = entry->source.size - job->offset;
+    job->size = left < PLAN_PART_SIZE ? left : PLAN_PART_SIZE;
+    snprintf(job->path, size, "%s/%s", copy->spec.data, entry->source.path);
+    CPAM_TRY(worker_submit(copy->pool, job, err));
+    job = NULL; /* the pool's now */
+    return CPAM_OK;
+}
+
+static enum cpam_status
+submit_entry(void *arg, const struct plan_entry *entry, struct cpam_err *err)
+{
+    struct push_copy *copy = arg;
+
+    CPAM_TRY(go_on(copy, err));
+    if (entry->source.kind != MANIFEST_FILE || strcmp(entry->source.path, PUSH_CONTROL_PATH) == 0)
+        return CPAM_OK;
+    for (uint64_t i = 0; i < entry->part_count; i++)
+        CPAM_TRY(submit_part(copy, entry, i, err));
+    return CPAM_OK;
+}
+
+enum cpam_status
+push_copy_files(struct push_copy *copy, struct cpam_err *err)
+{
+    struct cpam_err first;
+    enum cpam_status submitted = plan_each(copy->spec.plan, submit_entry, copy, err);
+
+    if (submitted != CPAM_OK)
+        worker_cancel(copy->pool);
+    enum cpam_status waited = worker_wait(copy->pool, &first);
+    if (submitted != CPAM_OK)
+        return submitted;
+    if (waited != CPAM_OK)
+        *err = first;
+    return waited;
+}
+
+/* How many have started: one that starts only now has nothing in its packs. */
+static unsigned
+copiers(struct push_copy *copy)
+{
+    pthread_mutex_lock(&copy->lock);
+    unsigned count = copy->copier_count;
+    pthread_mutex_unlock(&copy->lock);
+    return count;
+}
+
+enum cpam_status
+push_copy_text(struct push_copy *copy, uint64_t part, const void *data, size_t size,
+               struct cpam_err *err)
+{
+    const uint8_t *bytes = data;
+
+    if (copiers(copy) == 0)
+        return cpam_fail(err, CPAM_INTERNAL, 0, "no worker has started");
+    struct pack_fill *fill = copy->copiers[0]->fill;
+
+    CPAM_TRY(pack_fill_begin(fill, part, err));
+    while (size > 0)
+    {
+        uint8_t *at;
+        size_t room;
+
+        CPAM_TRY(pack_fill_room(fill, &at, &room, err));
+        if (room > size)
+            room = size;
+        memcpy(at, bytes, room);
+        CPAM_TRY(pack_fill_take(fill, room, err));
+        bytes += room;
+        size -= room;
+    }
+    return pack_fill_end(fill, err);
+}
+
+enum cpam_status
+push_copy_finish(struct push_copy *copy, struct cpam_err *err)
+{
+    unsigned count = copiers(copy);
+
+    for (unsigned i = 0; i < count; i++)
+        CPAM_TRY(pack_fill_finish(copy->copiers[i]->fill, err));
+    return CPAM_OK;
+}

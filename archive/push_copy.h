@@ -1,0 +1,38 @@
+/*
+ * push_copy.h - reading the planned files with several workers, into packs of one repository.
+ */
+#ifndef CPAM_ARCHIVE_PUSH_COPY_H
+#define CPAM_ARCHIVE_PUSH_COPY_H
+
+#include <signal.h>
+
+#include "cli/progress.h"
+#include "push_plan.h"
+
+struct push_copy_spec
+{
+    struct repo *repo; /* each worker gets another of it */
+    struct plan *plan;
+    struct pack_set *packs;
+    const char *data; /* the data directory */
+    unsigned workers;
+    struct progress *progress;            /* or NULL */
+    const volatile sig_atomic_t *stopped; /* not 0: give up */
+};
+
+struct push_copy;
+enum cpam_status push_copy_new(struct io *io, const struct push_copy_spec *spec,
+                               struct push_copy **out, struct cpam_err *err) CPAM_CHECK;
+/* Every planned file but global/pg_control, which comes last (postgresql.md trap 21). */
+enum cpam_status push_copy_files(struct push_copy *copy, struct cpam_err *err) CPAM_CHECK;
+/* Content that is in memory: pg_control, backup_label, tablespace_map.  After push_copy_files. */
+enum cpam_status push_copy_text(struct push_copy *copy, uint64_t part, const void *data,
+                                size_t size, struct cpam_err *err) CPAM_CHECK;
+/* Puts every pack that is not full yet. */
+enum cpam_status push_copy_finish(struct push_copy *copy, struct cpam_err *err) CPAM_CHECK;
+void push_copy_free(struct push_copy *copy);
+CPAM_SCOPED(push_copy_free, struct push_copy);
+
+#define PUSH_CONTROL_PATH "global/pg_control"
+
+#endif

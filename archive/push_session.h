@@ -1,0 +1,78 @@
+/*
+ * push_session.h - the database server's side of a backup: is it the right server, start, stop.
+ *
+ * The session that starts a backup is the one that ends it; when it is closed before, the server
+ * ends backup mode by itself.
+ */
+#ifndef CPAM_ARCHIVE_PUSH_SESSION_H
+#define CPAM_ARCHIVE_PUSH_SESSION_H
+
+#include "base/buf.h"
+#include "pg/backup_label.h"
+#include "pg/control.h"
+#include "pgconn/pgconn.h"
+
+enum
+{
+    SERVER_SETTINGS_MAX = 48,
+    BACKUP_TEXT_MAX = 1 << 20 /* bytes of backup_label or tablespace_map */
+};
+
+/* What the server tells of itself before the backup; texts live in `settings`. */
+struct server_facts
+{
+    unsigned version_num; /* 150004 */
+    const char *version;  /* "15.4 (Debian ...)" */
+    uint64_t sysid;
+    struct pgrows *settings; /* rows of (name, value) */
+};
+void server_facts_clear(struct server_facts *facts);
+
+static inline void
+server_facts_clear_scoped_(struct server_facts *facts)
+{
+    server_facts_clear(facts);
+}
+
+/*
+ * Is the server at the other end the one whose data directory `data` is?  (postgresql.md trap 5)
+ * Refused: a pooler, a standby, another directory, another start time or port in postmaster.pid,
+ * another system identifier in pg_control, archive_mode off.
+ */
+enum cpam_status server_check(struct io *io, struct pgconn *conn, const char *data,
+                              struct server_facts *out, struct cpam_err *err) CPAM_CHECK;
+
+/* pg_control of the data directory, read until its CRC holds; the bytes are the ones that held. */
+enum cpam_status control_read(struct io *io, const char *data, uint8_t bytes[CONTROL_FILE_SIZE],
+                              struct control *out, struct cpam_err *err) CPAM_CHECK;
+
+struct backup_start
+{
+    struct lsn lsn;
+    int64_t time; /* us since 1970 UTC, by the server's clock */
+};
+/* fast: a checkpoint at once, otherwise spread out as checkpoint_completion_target says. */
+enum cpam_status backup_start(struct io *io, struct pgconn *conn, const struct server_facts *facts,
+                              const char *label, bool fast, struct backup_start *out,
+                              struct cpam_err *err) CPAM_CHECK;
+
+/* After the start: has the directory's own pg_control seen the checkpoint the server made? */
+enum cpam_status backup_start_check(struct io *io, const char *data,
+                                    const struct backup_start *start,
+                                    struct cpam_err *err) CPAM_CHECK;
+
+struct backup_stop
+{
+    struct lsn lsn;
+    int64_t time;
+    char snapshot[1024]; /* pg_current_snapshot() right after, or "" if longer (trap 19) */
+    struct cpam_buf label_text, map_text; /* byte for byte as the server gave them */
+    struct backup_label label;
+};
+enum cpam_status backup_stop(struct io *io, struct pgconn *conn, const struct server_facts *facts,
+                             struct backup_stop *out, struct cpam_err *err) CPAM_CHECK;
+
+/* One sentence on how archiving is doing, for the error when WAL does not come; "" if unknown. */
+void archiver_state(struct io *io, struct pgconn *conn, char *out, size_t cap);
+
+#endif
