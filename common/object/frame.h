@@ -13,7 +13,7 @@
 enum
 {
     FRAMES_MAX = 1 << 24,
-    PACK_FRAMES_MAX = 65535,
+    OBJECT_PACK_FRAMES_MAX = 65535,
     FINAL_SIZE = 16,      /* bytes of a final frame's plaintext, without a pack's list */
     FINAL_ENTRY_SIZE = 8, /* clen and rlen of one frame of a pack */
     FRAME_OVERHEAD = OBJECT_FRAME_HEADER_SIZE + OBJECT_TAG_SIZE

@@ -96,7 +96,7 @@ check_order(struct object_open *self, struct cpam_err *err)
 
     if (self->frame.final)
         return CPAM_OK;
-    if (self->index >= (is_pack(self) ? (uint32_t) PACK_FRAMES_MAX : (uint32_t) FRAMES_MAX))
+    if (self->index >= (is_pack(self) ? (uint32_t) OBJECT_PACK_FRAMES_MAX : (uint32_t) FRAMES_MAX))
         return cpam_fail(err, CPAM_CORRUPT, 0, "there are more frames than an object may have");
     if (self->short_frame && !any_size)
         return cpam_fail(err, CPAM_CORRUPT, 0, "a frame stands behind one that had to be the last");
@@ -153,7 +153,7 @@ on_data(struct object_open *self, const uint8_t *plain, struct cpam_err *err)
         be32_put(entry, self->frame.clen);
         be32_put(entry + 4, self->frame.rlen);
         CPAM_TRY(cpam_buf_append(&self->list, entry, sizeof(entry),
-                                 (size_t) PACK_FRAMES_MAX * FINAL_ENTRY_SIZE, err));
+                                 (size_t) OBJECT_PACK_FRAMES_MAX * FINAL_ENTRY_SIZE, err));
     }
     self->index++;
     self->raw_total += self->frame.rlen;

@@ -172,7 +172,7 @@ writer_frame(struct object_writer *writer, const void *data, size_t size, uint32
     uint8_t *coded, entry[FINAL_ENTRY_SIZE];
     size_t packed;
 
-    if (writer->frame_count >= (writer->kind == OBJECT_PACK ? PACK_FRAMES_MAX : FRAMES_MAX))
+    if (writer->frame_count >= (writer->kind == OBJECT_PACK ? OBJECT_PACK_FRAMES_MAX : FRAMES_MAX))
         return cpam_fail(err, CPAM_INVALID, 0, "an object can't have more than %u frames",
                          writer->frame_count);
     CPAM_TRY(writer_room(writer, err));
@@ -190,7 +190,7 @@ writer_frame(struct object_writer *writer, const void *data, size_t size, uint32
         be32_put(entry, frame.clen);
         be32_put(entry + 4, frame.rlen);
         CPAM_TRY(cpam_buf_append(&writer->list, entry, sizeof(entry),
-                                 (size_t) PACK_FRAMES_MAX * FINAL_ENTRY_SIZE, err));
+                                 (size_t) OBJECT_PACK_FRAMES_MAX * FINAL_ENTRY_SIZE, err));
     }
     writer->frame_count++;
     writer->raw_total += size;
