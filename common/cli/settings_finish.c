@@ -78,9 +78,10 @@ finish_encryption(struct settings_raw *raw, struct arena *arena, struct cpam_err
     for (size_t i = 0; i < raw->recipient_count; i++)
         has_public = has_public || raw->recipients[i].kind == KEY_X25519 ||
                      raw->recipients[i].kind == KEY_KMS;
-    if (has_public && raw->writer_key == NULL)
+    if (has_public && raw->writer_key == NULL && raw->trusted_writers.count == 0)
     {
-        /* format-1.md, section 0: anybody can seal to a public key, so a signature must tell ours */
+        /* Anybody can seal to a public key, so a signature must tell ours.  A host that only reads
+           names the writers instead; writing without a key is refused by keyring_new. */
         cpam_fail(
             err, CPAM_USAGE, 0,
             "%s:%u: encryption.writer_key is missing: with an x25519 or kms recipient anybody "

@@ -131,6 +131,7 @@ static const char *const accepted[] = {
     WITH_KEYS(
         "recipients: [ { x25519: cpam1pubxyz } ], writer_key: /w, trusted_writers: [cpam1wpubx]"),
     WITH_KEYS("recipients: [ { kms: some-key } ], writer_key: /w, identities: [ { x25519: /i } ]"),
+    WITH_KEYS("recipients: [ { x25519: cpam1pubxyz } ], trusted_writers: [cpam1wpubx]"), /* reads */
     BASE "compression: { wal: gzip, base: none, level: 6 }\n",
     BASE "wal: { push: { mode: direct, acknowledge: 2 }, fetch: { on_error: retry } }\n",
     BASE "# only a comment\n",
