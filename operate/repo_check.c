@@ -1,11 +1,461 @@
 /*
  * repo_check.c - cpam-repo check: is this database protected?
+ *
+ * The answer is given by doing it: the server is asked for a segment, and the segment has to come
+ * out of each required repository again, opened by this host's own key where it has one.  Settings
+ * are looked at first only because they explain so much sooner what a wait would show in the end.
  */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/json.h"
+#include "base/log.h"
+#include "base/text.h"
+#include "pgconn/pgconn.h"
+#include "repo/backup.h"
+#include "repo/wal_archive.h"
 #include "repo_parts.h"
+
+#define QUERY_TIME  ((int64_t) 60 * 1000000) /* us */
+#define REPO_TIME   ((int64_t) 300 * 1000000)
+#define WAIT_BEYOND ((int64_t) 60 * 1000000) /* the archiver may be waiting before its next try */
+#define LOOK_AGAIN  ((int64_t) 200000)
+
+enum
+{
+    REPORT_MAX = 1 << 20
+};
+
+struct checked_repository
+{
+    const struct repository_settings *settings;
+    struct repository *opened;
+    int64_t took; /* us until the segment was there */
+    bool opens;   /* its content was read with a key of this host */
+};
+
+struct check
+{
+    struct cli *cli;
+    const char *data;
+    struct control control;
+    struct pgconn *conn;
+    struct checked_repository repositories[SETTINGS_REPOSITORIES_MAX];
+    size_t count;
+    char segment[SEGMENT_NAME_MAX];
+    size_t backups;
+    struct backup_summary newest; /* of the first repository that has one */
+    char finding[CPAM_ERR_TEXT_MAX];
+};
+
+/* --- repositories ----------------------------------------------------------------------------- */
+
+static enum cpam_status
+check_cluster(struct check *check, struct repo *repo, struct cpam_err *err)
+{
+    struct cluster_record record;
+    enum cpam_status status = cluster_record_get(repo, check->control.sysid, &record, err);
+
+    if (status == CPAM_NOT_FOUND)
+    {
+        cpam_fail(err, CPAM_FOREIGN, 0,
+                  "it does not know this database (system identifier %" PRIu64 ")",
+                  check->control.sysid);
+        cpam_err_hint(err, "\"cpam-repo create\" makes it known, also to a repository that exists");
+        return CPAM_FOREIGN;
+    }
+    CPAM_TRY(status);
+    if (record.segment_size != check->control.segment_size)
+        return cpam_fail(err, CPAM_FOREIGN, 0,
+                         "it knows this database with segments of %u bytes, and they have %u",
+                         record.segment_size, check->control.segment_size);
+    return CPAM_OK;
+}
+
+static enum cpam_status
+open_one(struct check *check, struct checked_repository *repository, struct cpam_err *err)
+{
+    const struct repository_purpose purpose = {.for_write = true, .for_read = true};
+    struct io *io = check->cli->io;
+
+    CPAM_TRY(repository_open(io, check->cli->settings, repository->settings, purpose,
+                             deadline_after(io, REPO_TIME), &repository->opened, err));
+    struct repo *repo = repository_repo(repository->opened);
+    CPAM_TRY(store_prepare(repo_store(repo), err)); /* a name is taken only once: by trying */
+    return check_cluster(check, repo, err);
+}
+
+static enum cpam_status
+open_repositories(struct check *check, struct cpam_err *err)
+{
+    const struct settings *settings = check->cli->settings;
+
+    for (size_t i = 0; i < settings->repository_count; i++)
+    {
+        const struct repository_settings *which = &settings->repositories[i];
+        struct checked_repository *repository = &check->repositories[check->count];
+
+        if (!repo_is_meant(check->cli, which))
+            continue;
+        repository->settings = which;
+        enum cpam_status status = open_one(check, repository, err);
+        if (status == CPAM_OK && which->required)
+        {
+            check->count++;
+            continue;
+        }
+        repository_free(CPAM_STEAL(repository->opened));
+        if (status == CPAM_OK)
+            continue;
+        cpam_err_prefix(err, "repository \"%s\"", which->name);
+        if (which->required)
+            return status;
+        cpam_log(LOG_WARNING, "%s (it is not required)", err->text);
+    }
+    if (check->count == 0)
+        return cpam_fail(err, CPAM_USAGE, 0, "no required repository is left to check");
+    return CPAM_OK;
+}
+
+/* --- the server ------------------------------------------------------------------------------- */
+
+static enum cpam_status
+ask(struct check *check, const char *sql, size_t columns, struct pgrows **out, struct cpam_err *err)
+{
+    return pgconn_row(check->conn, sql, NULL, 0, columns,
+                      deadline_after(check->cli->io, QUERY_TIME), out, err);
+}
+
+static enum cpam_status
+check_identity(struct check *check, struct cpam_err *err)
+{
+    CPAM_AUTO(pgrows_free) struct pgrows *rows = NULL;
+    char sysid[24];
+
+    CPAM_TRY(ask(check,
+                 "SELECT system_identifier, current_setting('data_directory'),"
+                 " pg_is_in_recovery() FROM pg_control_system()",
+                 3, &rows, err));
+    snprintf(sysid, sizeof(sysid), "%" PRIu64, check->control.sysid);
+    if (strcmp(rows->values[0], sysid) != 0)
+    {
+        cpam_fail(err, CPAM_FOREIGN, 0,
+                  "the server that answers has system identifier %s, and \"%s\" has %s",
+                  rows->values[0], check->data, sysid);
+        cpam_err_hint(err,
+                      "postgresql.data and postgresql.connection speak of two servers (its "
+                      "data directory is \"%s\")",
+                      rows->values[1]);
+        return CPAM_FOREIGN;
+    }
+    if (rows->values[2][0] == 't')
+    {
+        cpam_fail(err, CPAM_REFUSED, 0,
+                  "the server is in recovery: a standby can't be asked for a "
+                  "segment");
+        cpam_err_hint(err, "run it on the primary");
+        return CPAM_REFUSED;
+    }
+    return CPAM_OK;
+}
+
+static enum cpam_status
+not_archiving(struct check *check, const char *what, const char *next, struct cpam_err *err)
+{
+    (void) check;
+    cpam_fail(err, CPAM_REFUSED, 0, "not protected: %s", what);
+    cpam_err_hint(err, "%s", next);
+    return CPAM_REFUSED;
+}
+
+static enum cpam_status
+check_archiving(struct check *check, struct cpam_err *err)
+{
+    CPAM_AUTO(pgrows_free) struct pgrows *rows = NULL;
+    char what[512];
+
+    CPAM_TRY(ask(check,
+                 "SELECT current_setting('archive_mode'), current_setting('archive_command'),"
+                 " coalesce(current_setting('archive_library', true), ''),"
+                 " current_setting('wal_level')",
+                 4, &rows, err));
+    const char *mode = rows->values[0], *command = rows->values[1], *library = rows->values[2];
+    if (strcmp(rows->values[3], "minimal") == 0)
+        return not_archiving(check, "wal_level is minimal",
+                             "set wal_level = replica and restart the server", err);
+    if (strcmp(mode, "off") == 0)
+        return not_archiving(check, "archive_mode is off",
+                             "set archive_mode = on and restart the server", err);
+    if (library[0] == '\0' && strstr(command, "--unclaimed") != NULL)
+    {
+        snprintf(what, sizeof(what), "cpam-repo claim %s", check->data);
+        return not_archiving(check, "this is a restored copy that nobody has claimed", what, err);
+    }
+    if (library[0] == '\0' && (command[0] == '\0' || strcmp(command, "(disabled)") == 0))
+        return not_archiving(check, "archive_command is empty",
+                             "set archive_command = 'cpam-wal-push %p' and reload the server", err);
+    if (strstr(library, "cpam_archive") == NULL && strstr(command, "cpam-wal-push") == NULL)
+    {
+        snprintf(what, sizeof(what), "the server archives with \"%.200s\"",
+                 library[0] != '\0' ? library : command);
+        return not_archiving(check, what,
+                             "set archive_command = 'cpam-wal-push %p' and reload the server", err);
+    }
+    return CPAM_OK;
+}
+
+static enum cpam_status
+check_server(struct check *check, struct cpam_err *err)
+{
+    struct cli *cli = check->cli;
+    struct postmaster_pid postmaster;
+    bool running;
+
+    CPAM_TRY(postmaster_find(cli->io, check->data, &running, &postmaster, err));
+    if (!running)
+    {
+        cpam_fail(err, CPAM_REFUSED, 0, "no server runs on \"%s\"", check->data);
+        cpam_err_hint(err, "start it and check again: only a running server can show that it "
+                           "archives");
+        return CPAM_REFUSED;
+    }
+    CPAM_TRY(pgconn_open(cli->io, cli->settings->postgresql.connection, cli->program->name,
+                         deadline_after(cli->io, QUERY_TIME), &check->conn, err));
+    CPAM_TRY(check_identity(check, err));
+    return check_archiving(check, err);
+}
+
+/* --- a segment, there and back ---------------------------------------------------------------- */
+
+/* pg_switch_wal() alone does nothing on an idle server: so something is written first. */
+static enum cpam_status
+force_segment(struct check *check, struct cpam_err *err)
+{
+    CPAM_AUTO(pgrows_free) struct pgrows *rows = NULL;
+    struct segment parsed;
+
+    CPAM_TRY(ask(check,
+                 "SELECT pg_walfile_name(pg_logical_emit_message(true, 'cpam', 'cpam-repo check'))",
+                 1, &rows, err));
+    CPAM_TRY(segment_parse(rows->values[0], check->control.segment_size, &parsed, err));
+    snprintf(check->segment, sizeof(check->segment), "%s", rows->values[0]);
+    pgrows_free(CPAM_STEAL(rows));
+    return ask(check, "SELECT pg_switch_wal()", 1, &rows, err);
+}
+
+/* What the archiver itself says, for a segment that did not come. */
+static enum cpam_status
+did_not_come(struct check *check, const struct checked_repository *repository, int64_t waited,
+             struct cpam_err *err)
+{
+    CPAM_AUTO(pgrows_free) struct pgrows *rows = NULL;
+    char time[TEXT_DURATION_MAX];
+    struct cpam_err unused;
+
+    text_format_duration(waited, time);
+    cpam_fail(err, CPAM_DEADLINE, 0,
+              "not protected: segment %s did not reach repository \"%s\" within %s", check->segment,
+              repository->settings->name, time);
+    cpam_err_hint(err, "the server's log says why archiving fails");
+    if (ask(check,
+            "SELECT failed_count, coalesce(last_failed_wal, '-'), coalesce(last_archived_wal, '-')"
+            " FROM pg_stat_archiver",
+            3, &rows, &unused) == CPAM_OK)
+        cpam_err_hint(err,
+                      "the archiver has failed %s times, last with %s; last archived: %s; the "
+                      "server's log says why",
+                      rows->values[0], rows->values[1], rows->values[2]);
+    return CPAM_DEADLINE;
+}
+
+static enum cpam_status
+wait_for_segment(struct check *check, struct checked_repository *repository, struct cpam_err *err)
+{
+    struct io *io = check->cli->io;
+    struct repo *repo = repository_repo(repository->opened);
+    int64_t patience = check->cli->settings->wal.push_timeout + WAIT_BEYOND;
+    int64_t started = io->ops->monotonic(io);
+
+    for (;;)
+    {
+        struct object_header header;
+        enum cpam_status status =
+            wal_archive_header(repo, check->control.sysid, check->segment, &header, err);
+
+        repository->took = io->ops->monotonic(io) - started;
+        if (status != CPAM_NOT_FOUND)
+            return status;
+        if (repository->took > patience)
+            return did_not_come(check, repository, repository->took, err);
+        io->ops->sleep(io, LOOK_AGAIN);
+    }
+}
+
+/* Where the content of the segment goes: what counts is that it came, whole and authentic. */
+static enum cpam_status
+ignore_bytes(struct sink *sink, const void *data, size_t size, struct cpam_err *err)
+{
+    (void) sink;
+    (void) data;
+    (void) size;
+    (void) err;
+    return CPAM_OK;
+}
+
+static enum cpam_status
+ignore_end(struct sink *sink, struct cpam_err *err)
+{
+    (void) sink;
+    (void) err;
+    return CPAM_OK;
+}
+
+static void
+ignore_free(struct sink *sink)
+{
+    (void) sink;
+}
+
+static enum cpam_status
+open_segment(struct check *check, struct checked_repository *repository, struct cpam_err *err)
+{
+    static const struct sink_ops ops = {ignore_bytes, ignore_end, ignore_free};
+    struct sink nowhere = {.ops = &ops};
+    struct object_header header;
+
+    repository->opens = !keyring_sealed(repository_keyring(repository->opened)) ||
+                        keyring_can_open(repository_keyring(repository->opened));
+    if (!repository->opens)
+        return CPAM_OK;
+    return wal_archive_get(repository_repo(repository->opened), check->control.sysid,
+                           check->segment, &nowhere, &header, err);
+}
+
+static enum cpam_status
+check_segment(struct check *check, struct cpam_err *err)
+{
+    CPAM_TRY(force_segment(check, err));
+    for (size_t i = 0; i < check->count; i++)
+    {
+        enum cpam_status status = wait_for_segment(check, &check->repositories[i], err);
+
+        if (status == CPAM_OK)
+            status = open_segment(check, &check->repositories[i], err);
+        if (status != CPAM_OK && status != CPAM_DEADLINE)
+            cpam_err_prefix(err, "repository \"%s\"", check->repositories[i].settings->name);
+        CPAM_TRY(status);
+    }
+    return CPAM_OK;
+}
+
+/* --- the verdict ------------------------------------------------------------------------------ */
+
+static enum cpam_status
+check_backups(struct check *check, struct cpam_err *err)
+{
+    for (size_t i = 0; i < check->count; i++)
+    {
+        CPAM_AUTO(backup_list_free) struct backup_list *list = NULL;
+        const char *name = check->repositories[i].settings->name;
+
+        CPAM_TRY(backup_list_read(repository_repo(check->repositories[i].opened), &list, err));
+        size_t ours = 0;
+        for (size_t k = 0; k < list->count; k++)
+            if (list->items[k].sysid == check->control.sysid)
+            {
+                check->newest = list->items[k];
+                ours++;
+            }
+        check->backups += ours;
+        if (ours == 0)
+            snprintf(check->finding, sizeof(check->finding),
+                     "WAL is archived, and repository \"%s\" has no backup of this database yet: "
+                     "run cpam-base-push",
+                     name);
+        else if (list->finding_count != 0)
+            snprintf(check->finding, sizeof(check->finding), "repository \"%s\": %.1500s", name,
+                     list->findings[0]);
+    }
+    return CPAM_OK;
+}
+
+static enum cpam_status
+verdict(struct check *check, struct cpam_buf *out, struct cpam_err *err)
+{
+    char age[TEXT_DURATION_MAX], took[TEXT_DURATION_MAX];
+    bool all_open = true;
+    int64_t longest = 0;
+
+    for (size_t i = 0; i < check->count; i++)
+    {
+        all_open = all_open && check->repositories[i].opens;
+        if (check->repositories[i].took > longest)
+            longest = check->repositories[i].took;
+    }
+    if (check->finding[0] != '\0')
+        return cpam_buf_printf(out, REPORT_MAX, err, "not protected: %s", check->finding);
+    text_format_duration(longest, took);
+    text_format_duration(check->cli->io->ops->now(check->cli->io) - check->newest.stop_time, age);
+    return cpam_buf_printf(
+        out, REPORT_MAX, err,
+        "protected: segment %s reached %s within %s%s; newest backup %s, %s old", check->segment,
+        check->count == 1 ? "the repository" : "every required repository", took,
+        all_open ? " and opens" : " (this host has no key to open it)", check->newest.label, age);
+}
+
+static enum cpam_status
+print_verdict(struct check *check, struct cpam_err *err)
+{
+    CPAM_AUTO(cpam_buf_clear) struct cpam_buf line = {0};
+    CPAM_AUTO(cpam_buf_clear) struct cpam_buf out = {0};
+    struct json_writer json = {.buf = &out, .limit = REPORT_MAX};
+
+    check->cli->attention = check->finding[0] != '\0';
+    CPAM_TRY(verdict(check, &line, err));
+    const char *text = cpam_buf_text(&line);
+    if (text == NULL)
+        return cpam_fail(err, CPAM_NO_MEMORY, 0, "out of memory");
+    if (!check->cli->json)
+    {
+        printf("%s\n", text);
+        return CPAM_OK;
+    }
+    json_begin_object(&json, NULL);
+    json_put_u64(&json, "schema", 1);
+    json_put_bool(&json, "protected", check->finding[0] == '\0');
+    json_put_text(&json, "verdict", text);
+    json_put_text(&json, "segment", check->segment);
+    json_put_u64(&json, "backups", check->backups);
+    json_end(&json);
+    CPAM_TRY(json_writer_end(&json, err));
+    printf("%s\n", cpam_buf_text(&out));
+    return CPAM_OK;
+}
+
+static enum cpam_status
+check_all(struct check *check, struct cpam_err *err)
+{
+    CPAM_TRY(control_file_read(check->cli->io, check->data, &check->control, err));
+    CPAM_TRY(open_repositories(check, err));
+    CPAM_TRY(check_server(check, err));
+    CPAM_TRY(check_segment(check, err));
+    CPAM_TRY(check_backups(check, err));
+    return print_verdict(check, err);
+}
 
 enum cpam_status
 repo_check_run(struct cli *cli, struct cpam_err *err)
 {
-    (void) cli;
-    return cpam_fail(err, CPAM_INTERNAL, 0, "not yet");
+    CPAM_AUTO(free) struct check *check = calloc(1, sizeof(*check));
+
+    if (check == NULL)
+        return cpam_fail(err, CPAM_NO_MEMORY, 0, "out of memory");
+    check->cli = cli;
+    check->data = cli->settings->postgresql.data;
+    enum cpam_status status = check_all(check, err);
+    for (size_t i = 0; i < check->count; i++)
+        repository_free(check->repositories[i].opened);
+    pgconn_free(check->conn);
+    return status;
 }
