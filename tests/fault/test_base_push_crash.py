@@ -1,0 +1,183 @@
+"""test_base_push_crash.py - cpam-base-push killed at points by call number, with calls failing, and with
+the power cut: a backup that is listed is whole, one that was answered 0 is listed, and whatever
+happened, the next one works."""
+import errno
+import glob
+import os
+import random
+import re
+import shutil
+import signal
+
+import crash_states
+import push_world  # finds the harness
+from harness import cluster, cpam, tap, workspace
+
+POINTS = 20
+
+
+class World:
+    """A server that archives into a directory, and cpam-base-push with the twin in it."""
+
+    def __init__(self, t):
+        self.t, self.folder = t, t.folder()
+        self.pg = cluster.new(t, init=False)
+        self.pg.init("--wal-segsize=1")
+        self.config = cpam.write_config(self.folder, cpam.settings(self.folder, self.pg))
+        self.pg.configure(**cpam.archive_settings(self.config))
+        self.pg.start()
+        t.exits(cpam.run("cpam-repo", "create", config=self.config), 0)
+        self.twin = f"{self.folder}/cpam-base-push-twin"
+        shutil.copy(f"{push_world.BUILD_ROOT}/tests/fault/cpam-base-push-twin", self.twin)
+        self.root = f"{self.folder}/repo/demo"
+
+    def push(self, **env):
+        """A push through the twin (one worker, so that calls have an order): result and calls."""
+        count = f"{self.folder}/count"
+        if os.path.exists(count):
+            os.unlink(count)
+        names = {"CPAM_TWIN_COUNT": count, **{f"CPAM_TWIN_{key}": str(value)
+                                              for key, value in env.items()}}
+        done = workspace.run([self.twin, "--config", self.config, "--workers", "1"], env=names,
+                             check=False, timeout=300)
+        if not os.path.exists(count):
+            return done, None, None
+        with open(count, encoding="ascii") as file:
+            calls, fds = re.fullmatch(r"calls (\d+) open (-?\d+)\n", file.read()).groups()
+        return done, int(calls), int(fds)
+
+    def labels(self):
+        """What is listed: backups with a summary."""
+        return sorted(os.path.basename(os.path.dirname(path))
+                      for path in glob.glob(f"{self.root}/backup/*/summary.json"))
+
+    def restores(self, label):
+        """The backup of this label is whole: every byte of it comes back and is checked."""
+        target = f"{self.folder}/restored"
+        done = cpam.run("cpam-base-fetch", "--backup", label, target, config=self.config)
+        self.t.exits(done, 0)
+        shutil.rmtree(target)
+
+    def works(self):
+        """A push now makes one more backup."""
+        before = self.labels()
+        done, _, fds = self.push()
+        self.t.equal(done.returncode, 0, f"the next push: {done.stderr}")
+        self.t.equal(fds, 0, "descriptors left open by the next push")
+        fresh = sorted(set(self.labels()) - set(before))
+        self.t.equal(len(fresh), 1, f"new backups {fresh}")
+        return fresh[0]
+
+
+@tap.limit(900)
+def test_B8_killed_at_20_points_by_call_number(t):
+    w = World(t)
+    done, calls, fds = w.push()
+    t.equal(done.returncode, 0, done.stderr)
+    t.equal(fds, 0, "descriptors left open")
+    t.note(f"{calls} calls")
+    listed = w.labels()
+    for number in range(POINTS):
+        point = 1 + number * (calls - 1) // POINTS
+        done, _, _ = w.push(KILL=point)
+        t.equal(done.returncode, -signal.SIGKILL, f"killed before call {point}: {done.stderr}")
+        t.equal(w.labels(), listed, f"what is listed after a kill before call {point}")
+        if number % 5 == 4:
+            listed.append(w.works())
+    w.restores(listed[-1])
+
+
+@tap.limit(900)
+def test_B8_killed_around_each_name_that_is_made_at_the_end(t):
+    """The last objects are what makes it a backup: before the summary there is none, after it there
+    is a whole one, and nothing between."""
+    w = World(t)
+    log = f"{w.folder}/log"
+    done, _, _ = w.push(LOG=log)
+    t.equal(done.returncode, 0, done.stderr)
+    ops, _ = crash_states.read(log)
+    links = len([op for op in ops if op.kind == "link"])
+    t.note(f"{links} objects")
+    os.unlink(log)
+    t.true(links >= 4, "intent, pack, manifest, summary")
+    seen = set()
+    for kind in ("link", "unlink"):
+        for nth in range(max(1, links - 6), links + 2):
+            before = w.labels()
+            done, _, _ = w.push(KILL=f"{nth}:{kind}")
+            fresh = sorted(set(w.labels()) - set(before))
+            seen.add((done.returncode, len(fresh)))
+            t.true(len(fresh) <= 1, f"killed before {kind} {nth}: {fresh}")
+            t.true(fresh or done.returncode != 0, "0 means listed")
+            for label in fresh:
+                w.restores(label)
+    t.true((-signal.SIGKILL, 0) in seen and (-signal.SIGKILL, 1) in seen,
+           f"kills before and behind the summary: {seen}")
+    w.works()
+
+
+@tap.limit(900)
+def test_B8_a_call_that_fails_makes_no_half_backup(t):
+    w = World(t)
+    done, calls, _ = w.push()
+    t.equal(done.returncode, 0, done.stderr)
+    chance = random.Random(8)
+    points = sorted({chance.randrange(1, calls + 1) for _ in range(12)} |
+                    {calls - chance.randrange(120) for _ in range(12)})
+    failed = 0
+    for point in points:
+        before = w.labels()
+        done, _, fds = w.push(FAIL=f"{point}:{errno.EIO}")
+        fresh = sorted(set(w.labels()) - set(before))
+        t.true(0 <= done.returncode <= 3, f"call {point} failing: {done.returncode} {done.stderr}")
+        t.true(fresh or done.returncode not in (0, 3), f"call {point} failing: done means listed")
+        t.equal(fds, 0, f"call {point} failing: descriptors left open")
+        failed += done.returncode == 1
+        for label in fresh:
+            w.restores(label)
+        # trap 30: no session is left in backup mode
+        w.pg.wait_sql("select count(*) = 0 from pg_stat_activity where application_name like 'cpam%'")
+    t.note(f"{failed} of {len(points)} failing calls failed the backup")
+    t.true(failed > 3, "most failures are told")
+    w.restores(w.works())
+
+
+@tap.limit(900)
+def test_B8_T10_power_cut_leaves_no_listed_backup_that_is_not_whole(t):
+    w = World(t)
+    base = crash_states.snapshot(w.root)
+    log = f"{w.folder}/log"
+    done, _, _ = w.push(LOG=log)
+    t.equal(done.returncode, 0, done.stderr)
+    (label,) = w.labels()
+    final = {path: content for path, content in crash_states.snapshot(w.root).items()
+             if content is not None and f"/backup/{label}/" in path}
+    summary = f"{w.root}/backup/{label}/summary.json"
+    t.true(summary in final and len(final) >= 3, f"the backup's objects: {sorted(final)}")
+
+    ops, seen = crash_states.read(log)
+    # what is not in the repository (local state) is another disk as far as this goes
+    named = [index for index, op in enumerate(ops) if op.kind == "link"]
+    chance = random.Random(10)
+    points = {len(ops)} | {chance.randrange(len(ops)) for _ in range(6)}
+    for index in named[-5:]:
+        points |= {min(index + step, len(ops)) for step in range(4)}
+    count, with_summary = 0, 0
+    for point in sorted(points):
+        for what, chosen in crash_states.choices(ops, point):
+            files = crash_states.build(base, seen, ops, chosen)
+            count += 1
+            if summary not in files:
+                t.true(point < len(ops), f"answered 0, then the power was cut ({what}): no backup")
+                continue
+            with_summary += 1
+            for path, content in final.items():
+                if files.get(path) != content:
+                    raise AssertionError(f"cut after {point} of {len(ops)}, {what}: listed, but "
+                                         f"{os.path.basename(path)} is not whole")
+    t.note(f"{count} states, {with_summary} of them with a summary")
+    t.true(with_summary > 0, "states with a summary")
+
+
+if __name__ == "__main__":
+    tap.main(globals())
