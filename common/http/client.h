@@ -4,6 +4,9 @@
  * TLS is 1.2 or later, and the server's name and certificate are always checked; there is no switch
  * that turns that off.  A ca_file replaces the system's authorities instead of adding to them, so
  * that a store with a CA of its own can't be impersonated by a public one.
+ *
+ * libcurl is told to leave signals alone (threads): the program has to ignore SIGPIPE, as
+ * cli/program.c does.
  */
 #ifndef CPAM_HTTP_CLIENT_H
 #define CPAM_HTTP_CLIENT_H
