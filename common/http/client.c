@@ -2,8 +2,7 @@
  * client.c - struct http over one libcurl easy handle, which keeps its connections alive.
  *
  * libcurl measures time by itself; the deadline is held against io's clock once more in its
- * progress callback, which it calls at least every second.  A failure inside a callback is kept in
- * the transfer, since libcurl only knows that one failed.
+ * progress callback, which it calls at least every second (transfer.c).
  */
 #include "http/client.h"
 
@@ -12,7 +11,8 @@
 #include <inttypes.h>
 #include <pthread.h>
 #include <string.h>
-#include <strings.h>
+
+#include "http/transfer.h"
 
 struct client
 {
@@ -26,20 +26,6 @@ struct client
     char why[CURL_ERROR_SIZE];
 };
 
-/* One request on its way. */
-struct transfer
-{
-    struct client *client;
-    const struct http_request *request;
-    struct http_reply *reply;
-    uint64_t sent;
-    bool accepted;      /* the accept function was asked */
-    bool saw_continue;  /* "100 Continue" came */
-    bool headers_ended; /* of the final reply */
-    enum cpam_status failed;
-    struct cpam_err *err; /* of failed */
-};
-
 static pthread_once_t global_once = PTHREAD_ONCE_INIT;
 static CURLcode global_status;
 
@@ -47,147 +33,6 @@ static void
 global_start(void)
 {
     global_status = curl_global_init(CURL_GLOBAL_DEFAULT);
-}
-
-static bool
-is_success(int status)
-{
-    return status >= 200 && status < 300;
-}
-
-/* A header line, or a status line, which starts a reply anew (100 Continue, then the real one). */
-static size_t
-take_header(char *line, size_t one, size_t size, void *arg)
-{
-    struct transfer *transfer = arg;
-    size_t length = one * size;
-
-    while (length > 0 && (line[length - 1] == '\r' || line[length - 1] == '\n'))
-        length--;
-    if (length >= 9 && strncmp(line, "HTTP/", 5) == 0 && memchr(line, ' ', length) != NULL)
-    {
-        cpam_buf_clear(&transfer->reply->headers);
-        long status = strtol((const char *) memchr(line, ' ', length) + 1, NULL, 10);
-        transfer->reply->status = status > 0 && status < 1000 ? (int) status : 0;
-        transfer->saw_continue |= status == 100;
-        return one * size;
-    }
-
-    const char *colon = memchr(line, ':', length);
-    if (colon == NULL)
-    {
-        transfer->headers_ended |= length == 0 && transfer->reply->status >= 200;
-        return one * size;
-    }
-    const char *value = colon + 1;
-    while (value < line + length && (*value == ' ' || *value == '\t'))
-        value++;
-    transfer->failed = http_reply_add_header(transfer->reply, line, (size_t) (colon - line), value,
-                                             (size_t) (line + length - value), transfer->err);
-    if (transfer->failed == CPAM_INVALID)
-        transfer->failed =
-            cpam_fail(transfer->err, CPAM_CORRUPT, 0, "the reply has more than %d bytes of headers",
-                      HTTP_HEADERS_MAX);
-    return transfer->failed == CPAM_OK ? one * size : 0;
-}
-
-static enum cpam_status
-ask_accept(struct transfer *transfer)
-{
-    const struct http_request *request = transfer->request;
-
-    if (transfer->accepted || request->accept == NULL || !is_success(transfer->reply->status))
-        return CPAM_OK;
-    transfer->accepted = true;
-    return request->accept(request->accept_arg, transfer->reply, transfer->err);
-}
-
-static enum cpam_status
-take_bytes(struct transfer *transfer, const char *data, size_t size)
-{
-    const struct http_request *request = transfer->request;
-    struct http_reply *reply = transfer->reply;
-
-    reply->received += size;
-    if (!is_success(reply->status))
-    {
-        size_t room = HTTP_ERROR_BODY_MAX - reply->body.size;
-
-        return cpam_buf_append(&reply->body, data, size < room ? size : room, HTTP_ERROR_BODY_MAX,
-                               transfer->err);
-    }
-    CPAM_TRY(ask_accept(transfer));
-    if (request->to != NULL)
-        return sink_write(request->to, data, size, transfer->err);
-    if (size > request->reply_limit - reply->body.size)
-        return cpam_fail(transfer->err, CPAM_CORRUPT, 0,
-                         "the reply is longer than the %zu bytes that are allowed here",
-                         request->reply_limit);
-    return cpam_buf_append(&reply->body, data, size, request->reply_limit, transfer->err);
-}
-
-static size_t
-take_body(char *data, size_t one, size_t size, void *arg)
-{
-    struct transfer *transfer = arg;
-
-    transfer->failed = take_bytes(transfer, data, one * size);
-    return transfer->failed == CPAM_OK ? one * size : CURL_WRITEFUNC_ERROR;
-}
-
-static size_t
-give_body(char *into, size_t one, size_t size, void *arg)
-{
-    struct transfer *transfer = arg;
-    const struct http_body *body = &transfer->request->body;
-    uint64_t left = body->size - transfer->sent;
-    size_t want = left < one * size ? (size_t) left : one * size;
-    size_t got = 0;
-
-    if (body->data != NULL)
-    {
-        memcpy(into, (const uint8_t *) body->data + transfer->sent, want);
-        got = want;
-    }
-    while (got < want)
-    {
-        struct io *io = transfer->client->io;
-        ssize_t more = io->ops->pread(io, body->fd, into + got, want - got,
-                                      (off_t) (body->offset + transfer->sent + got));
-
-        if (more < 0 && errno == EINTR)
-            continue;
-        if (more <= 0)
-        {
-            transfer->failed = cpam_fail(transfer->err, CPAM_IO, more < 0 ? errno : 0,
-                                         "could not read the body of a request from its file%s",
-                                         more == 0 ? ": it became shorter" : "");
-            return CURL_READFUNC_ABORT;
-        }
-        got += (size_t) more;
-    }
-    transfer->sent += got;
-    return got;
-}
-
-static int
-seek_body(void *arg, curl_off_t offset, int origin)
-{
-    struct transfer *transfer = arg;
-
-    if (origin != SEEK_SET || offset < 0 || (uint64_t) offset > transfer->request->body.size)
-        return CURL_SEEKFUNC_FAIL;
-    transfer->sent = (uint64_t) offset;
-    return CURL_SEEKFUNC_OK;
-}
-
-static int
-look_at_clock(void *arg, curl_off_t total_in, curl_off_t in, curl_off_t total_out, curl_off_t out)
-{
-    struct transfer *transfer = arg;
-
-    (void) total_in, (void) in, (void) total_out, (void) out;
-    return deadline_left(transfer->client->io, transfer->request->deadline) == 0;
 }
 
 /* What libcurl's codes mean to a caller; any other is a fault of this program. */
@@ -224,9 +69,8 @@ static const struct
 };
 
 static enum cpam_status
-curl_refused(struct transfer *transfer, CURLcode code)
+curl_refused(struct client *client, struct transfer *transfer, CURLcode code)
 {
-    struct client *client = transfer->client;
     enum cpam_status status = CPAM_INTERNAL;
     const char *why = client->why[0] != '\0' ? client->why : curl_easy_strerror(code);
 
@@ -307,10 +151,11 @@ set_connection(struct client *client, struct cpam_err *err)
 }
 
 static enum cpam_status
-set_request(struct transfer *transfer, struct curl_slist *headers, struct cpam_err *err)
+set_request(struct client *client, struct transfer *transfer, struct curl_slist *headers,
+            struct cpam_err *err)
 {
     const struct http_request *request = transfer->request;
-    CURL *curl = transfer->client->curl;
+    CURL *curl = client->curl;
     bool has_body = request->body.size > 0;
     bool is_get = strcmp(request->method, "GET") == 0;
 
@@ -327,15 +172,15 @@ set_request(struct transfer *transfer, struct curl_slist *headers, struct cpam_e
     else if (!is_get)
         SET(CURLOPT_CUSTOMREQUEST, request->method);
     SET(CURLOPT_HTTPHEADER, headers);
-    SET(CURLOPT_READFUNCTION, give_body);
+    SET(CURLOPT_READFUNCTION, transfer_give_body);
     SET(CURLOPT_READDATA, transfer);
-    SET(CURLOPT_SEEKFUNCTION, seek_body);
+    SET(CURLOPT_SEEKFUNCTION, transfer_seek_body);
     SET(CURLOPT_SEEKDATA, transfer);
-    SET(CURLOPT_HEADERFUNCTION, take_header);
+    SET(CURLOPT_HEADERFUNCTION, transfer_take_header);
     SET(CURLOPT_HEADERDATA, transfer);
-    SET(CURLOPT_WRITEFUNCTION, take_body);
+    SET(CURLOPT_WRITEFUNCTION, transfer_take_body);
     SET(CURLOPT_WRITEDATA, transfer);
-    SET(CURLOPT_XFERINFOFUNCTION, look_at_clock);
+    SET(CURLOPT_XFERINFOFUNCTION, transfer_look_at_clock);
     SET(CURLOPT_XFERINFODATA, transfer);
     return CPAM_OK;
 }
@@ -418,7 +263,7 @@ client_send(struct http *http, const struct http_request *request, struct http_r
 {
     struct client *client = (struct client *) http;
     struct transfer transfer = {
-        .client = client, .request = request, .reply = reply, .failed = CPAM_OK, .err = err};
+        .io = client->io, .request = request, .reply = reply, .failed = CPAM_OK, .err = err};
     CPAM_AUTO(slist_free) struct curl_slist *headers = NULL;
 
     if (deadline_left(client->io, request->deadline) == 0)
@@ -428,21 +273,21 @@ client_send(struct http *http, const struct http_request *request, struct http_r
     client->why[0] = '\0';
     CPAM_TRY(set_connection(client, err));
     CPAM_TRY(set_limits(client, request, err));
-    CPAM_TRY(set_request(&transfer, headers, err));
+    CPAM_TRY(set_request(client, &transfer, headers, err));
 
     CURLcode code = curl_easy_perform(client->curl);
     curl_easy_reset(client->curl); /* nothing in it points to this frame any more */
     if (request->body.size > 1 << 20 && transfer.headers_ended && !transfer.saw_continue &&
-        is_success(reply->status))
+        http_is_success(reply->status))
         client->no_continue = true;
     if (code != CURLE_OK)
-        return curl_refused(&transfer, code);
+        return curl_refused(client, &transfer, code);
     if (transfer.failed != CPAM_OK)
         return transfer.failed;
     if (reply->status < 200)
         return cpam_fail(err, CPAM_CORRUPT, 0, "the server's reply has no status");
     CPAM_TRY(check_length(request, reply, err));
-    return ask_accept(&transfer);
+    return transfer_ask_accept(&transfer);
 }
 
 static void

@@ -5,230 +5,18 @@
  * delete, are read from it.  So keys must ascend over all pages, a truncated page must name where
  * to go on, and that must not be where it came from.
  */
-#include <inttypes.h>
-#include <stdio.h>
 #include <string.h>
 
-#include "base/text.h"
-#include "s3/call.h"
+#include "s3/page.h"
 #include "s3/xml.h"
 
 enum
 {
-    PAGE_MAX = 1000, /* entries asked for; S3's own limit */
     PAGES_MAX = 1 << 20
 };
 
-struct row
-{
-    char *key, *version, *etag;
-    bool is_prefix, is_marker;
-    uint64_t size;
-    int64_t modified;
-};
-
-/* One page, as it was read. */
-struct page
-{
-    const char *root; /* "ListBucketResult" or "ListVersionsResult" */
-    bool is_root, truncated, told_truncated, encoded;
-    struct row *rows;
-    size_t count, cap;
-    char *token, *next_key, *next_version;
-    struct cpam_err *err;
-};
-
-static void
-page_clear(struct page *page)
-{
-    for (size_t i = 0; i < page->count; i++)
-    {
-        free(page->rows[i].key);
-        free(page->rows[i].version);
-        free(page->rows[i].etag);
-    }
-    free(page->rows);
-    free(page->token);
-    free(page->next_key);
-    free(page->next_version);
-}
-
-static void
-page_clear_scoped_(struct page *page)
-{
-    page_clear(page);
-}
-
 static enum cpam_status
-keep(char **to, const char *text, struct cpam_err *err)
-{
-    free(*to);
-    *to = strdup(text);
-    return *to != NULL ? CPAM_OK : cpam_fail(err, CPAM_NO_MEMORY, 0, "no memory for a listing");
-}
-
-/* "%41+" as a listing with encoding-type=url writes it, in place. */
-static enum cpam_status
-decode(char *text, struct cpam_err *err)
-{
-    static const char digits[] = "0123456789abcdef0123456789ABCDEF";
-    char *to = text;
-
-    for (const char *at = text; *at != '\0'; at++)
-    {
-        if (*at != '%')
-        {
-            *to++ = *at == '+' ? ' ' : *at;
-            continue;
-        }
-        const char *high = at[1] != '\0' ? strchr(digits, at[1]) : NULL;
-        const char *low = high != NULL && at[2] != '\0' ? strchr(digits, at[2]) : NULL;
-        if (low == NULL)
-            return cpam_fail(err, CPAM_UNKNOWN, 0, "the listing has a key that can't be decoded");
-        char byte = (char) (((high - digits) & 15) << 4 | ((low - digits) & 15));
-        if (byte == '\0')
-            return cpam_fail(err, CPAM_UNKNOWN, 0, "the listing has a key with a zero byte in it");
-        *to++ = byte;
-        at += 2;
-    }
-    *to = '\0';
-    return CPAM_OK;
-}
-
-static enum cpam_status
-row_new(struct page *page, struct row **out, struct cpam_err *err)
-{
-    /* a server may send more than was asked for, but not without end */
-    if (page->count == page->cap)
-    {
-        size_t cap = page->cap == 0 ? 64 : page->cap * 2;
-        struct row *rows = cap > 16 * PAGE_MAX ? NULL : realloc(page->rows, cap * sizeof(*rows));
-
-        if (rows == NULL)
-            return cpam_fail(err, CPAM_UNKNOWN, 0, "a page of the listing is too long");
-        page->rows = rows;
-        page->cap = cap;
-    }
-    *out = &page->rows[page->count++];
-    **out = (struct row){0};
-    return CPAM_OK;
-}
-
-/* The part of path behind the root, or NULL for another document. */
-static const char *
-below_root(const struct page *page, const char *path)
-{
-    size_t size = strlen(page->root);
-
-    return strncmp(path, page->root, size) == 0 && path[size] == '/' ? path + size + 1 : NULL;
-}
-
-static enum cpam_status
-page_start(void *arg, const char *path, struct cpam_err *err)
-{
-    struct page *page = arg;
-    const char *name = below_root(page, path);
-    struct row *row = NULL;
-
-    if (strcmp(path, page->root) == 0)
-        page->is_root = true;
-    if (name == NULL)
-        return CPAM_OK;
-    if (strcmp(name, "Contents") != 0 && strcmp(name, "CommonPrefixes") != 0 &&
-        strcmp(name, "Version") != 0 && strcmp(name, "DeleteMarker") != 0)
-        return CPAM_OK;
-    CPAM_TRY(row_new(page, &row, err));
-    row->is_prefix = strcmp(name, "CommonPrefixes") == 0;
-    row->is_marker = strcmp(name, "DeleteMarker") == 0;
-    return CPAM_OK;
-}
-
-static enum cpam_status
-row_end(struct row *row, const char *name, const char *text, struct cpam_err *err)
-{
-    struct cpam_err ignored;
-
-    if (strcmp(name, "Key") == 0 || (row->is_prefix && strcmp(name, "Prefix") == 0))
-        return keep(&row->key, text, err);
-    if (strcmp(name, "VersionId") == 0)
-        return keep(&row->version, text, err);
-    if (strcmp(name, "ETag") == 0)
-        return keep(&row->etag, text, err);
-    if (strcmp(name, "Size") == 0)
-        return text_parse_u64(text, INT64_MAX, &row->size, err);
-    if (strcmp(name, "LastModified") == 0 &&
-        text_parse_time(text, &row->modified, &ignored) != CPAM_OK)
-        row->modified = 0; /* "unknown", as in store_info */
-    return CPAM_OK;
-}
-
-static enum cpam_status
-page_end(void *arg, const char *path, const char *text, struct cpam_err *err)
-{
-    struct page *page = arg;
-    const char *name = below_root(page, path);
-    const char *slash = name != NULL ? strchr(name, '/') : NULL;
-
-    if (name == NULL)
-        return CPAM_OK;
-    if (slash != NULL)
-    {
-        static const char *const rows[] = {"Contents/", "CommonPrefixes/", "Version/",
-                                           "DeleteMarker/"};
-
-        for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
-            if (page->count > 0 && strncmp(name, rows[i], strlen(rows[i])) == 0)
-                return row_end(&page->rows[page->count - 1], slash + 1, text, err);
-        return CPAM_OK;
-    }
-    if (strcmp(name, "IsTruncated") == 0)
-    {
-        page->told_truncated = strcmp(text, "true") == 0 || strcmp(text, "false") == 0;
-        page->truncated = strcmp(text, "true") == 0;
-    }
-    else if (strcmp(name, "EncodingType") == 0)
-        page->encoded = strcmp(text, "url") == 0;
-    else if (strcmp(name, "NextContinuationToken") == 0)
-        return keep(&page->token, text, err);
-    else if (strcmp(name, "NextKeyMarker") == 0)
-        return keep(&page->next_key, text, err);
-    else if (strcmp(name, "NextVersionIdMarker") == 0)
-        return keep(&page->next_version, text, err);
-    return CPAM_OK;
-}
-
-static enum cpam_status
-page_read(const struct http_reply *reply, struct page *page, struct cpam_err *err)
-{
-    const struct s3_xml_handler handler = {.start = page_start, .end = page_end, .arg = page};
-    enum cpam_status status = s3_xml_read(reply->body.data, reply->body.size, &handler, err);
-
-    if (status == CPAM_CORRUPT || status == CPAM_INVALID)
-    {
-        err->status = CPAM_UNKNOWN;
-        return CPAM_UNKNOWN;
-    }
-    if (status != CPAM_OK)
-        return status;
-    if (!page->is_root || !page->told_truncated)
-        return cpam_fail(err, CPAM_UNKNOWN, 0,
-                         "the answer is no listing, or does not say whether it is whole");
-    for (size_t i = 0; i < page->count; i++)
-    {
-        struct row *row = &page->rows[i];
-
-        if (row->key == NULL || row->key[0] == '\0')
-            return cpam_fail(err, CPAM_UNKNOWN, 0, "the listing has an entry without a key");
-        if (page->encoded)
-            CPAM_TRY(decode(row->key, err));
-    }
-    if (page->encoded && page->next_key != NULL)
-        return decode(page->next_key, err);
-    return CPAM_OK;
-}
-
-static enum cpam_status
-tell(const struct row *row, s3_entry_fn fn, void *arg, struct cpam_err *err)
+tell(const struct s3_row *row, s3_entry_fn fn, void *arg, struct cpam_err *err)
 {
     char etag[S3_ETAG_MAX];
 
@@ -246,7 +34,7 @@ tell(const struct row *row, s3_entry_fn fn, void *arg, struct cpam_err *err)
 static int
 by_key(const void *a, const void *b)
 {
-    return strcmp(((const struct row *) a)->key, ((const struct row *) b)->key);
+    return strcmp(((const struct s3_row *) a)->key, ((const struct s3_row *) b)->key);
 }
 
 /* --- ListObjectsV2 -------------------------------------------------------------------------- */
@@ -267,7 +55,7 @@ walk_clear_scoped_(struct walk *walk)
 
 /* Objects and prefixes stand in two blocks, each in order: one order is made of them. */
 static enum cpam_status
-check_page(struct page *page, const struct s3_list *list, const struct walk *walk,
+check_page(struct s3_page *page, const struct s3_list *list, const struct walk *walk,
            struct cpam_err *err)
 {
     const char *before = walk->last != NULL ? walk->last : list->after;
@@ -300,7 +88,7 @@ check_page(struct page *page, const struct s3_list *list, const struct walk *wal
 
 static enum cpam_status
 list_page(struct s3 *s3, const struct s3_list *list, const struct walk *walk,
-          struct deadline deadline, struct page *page, struct cpam_err *err)
+          struct deadline deadline, struct s3_page *page, struct cpam_err *err)
 {
     CPAM_AUTO(http_reply_clear) struct http_reply reply = {0};
     struct s3_call call = {.method = "GET", .doing = "list"};
@@ -316,7 +104,7 @@ list_page(struct s3 *s3, const struct s3_list *list, const struct walk *walk,
     else if (list->after != NULL && list->after[0] != '\0')
         s3_call_query(&call, "start-after", list->after);
     CPAM_TRY(s3_call(s3, &call, deadline, &reply, err));
-    enum cpam_status status = page_read(&reply, page, err);
+    enum cpam_status status = s3_page_read(&reply, page, err);
     if (status == CPAM_OK)
         status = check_page(page, list, walk, err);
     if (status != CPAM_OK)
@@ -332,7 +120,7 @@ s3_list(struct s3 *s3, const struct s3_list *list, s3_entry_fn fn, void *arg,
 
     for (int pages = 0; pages < PAGES_MAX; pages++)
     {
-        CPAM_AUTO(page_clear) struct page page = {.root = "ListBucketResult"};
+        CPAM_AUTO(s3_page_clear) struct s3_page page = {.root = "ListBucketResult"};
 
         CPAM_TRY(list_page(s3, list, &walk, deadline, &page, err));
         for (size_t i = 0; i < page.count; i++)
@@ -345,10 +133,10 @@ s3_list(struct s3 *s3, const struct s3_list *list, s3_entry_fn fn, void *arg,
                 return status;
         }
         if (page.count > 0)
-            CPAM_TRY(keep(&walk.last, page.rows[page.count - 1].key, err));
+            CPAM_TRY(s3_keep(&walk.last, page.rows[page.count - 1].key, err));
         if (!page.truncated)
             return CPAM_OK;
-        CPAM_TRY(keep(&walk.token, page.token, err));
+        CPAM_TRY(s3_keep(&walk.token, page.token, err));
     }
     return cpam_fail(err, CPAM_UNKNOWN, 0, "the listing of bucket \"%s\" does not end",
                      s3->settings.bucket);
@@ -357,8 +145,8 @@ s3_list(struct s3 *s3, const struct s3_list *list, s3_entry_fn fn, void *arg,
 /* --- ListObjectVersions --------------------------------------------------------------------- */
 
 static enum cpam_status
-versions_page(struct s3 *s3, const char *key, const struct page *before, struct deadline deadline,
-              struct page *page, struct cpam_err *err)
+versions_page(struct s3 *s3, const char *key, const struct s3_page *before,
+              struct deadline deadline, struct s3_page *page, struct cpam_err *err)
 {
     CPAM_AUTO(http_reply_clear) struct http_reply reply = {0};
     struct s3_call call = {.method = "GET", .doing = "list the versions in"};
@@ -372,7 +160,7 @@ versions_page(struct s3 *s3, const char *key, const struct page *before, struct 
     if (before->next_version != NULL)
         s3_call_query(&call, "version-id-marker", before->next_version);
     CPAM_TRY(s3_call(s3, &call, deadline, &reply, err));
-    enum cpam_status status = page_read(&reply, page, err);
+    enum cpam_status status = s3_page_read(&reply, page, err);
     if (status == CPAM_OK && page->truncated &&
         (page->next_key == NULL ||
          (before->next_key != NULL && strcmp(before->next_key, page->next_key) == 0 &&
@@ -387,12 +175,12 @@ versions_page(struct s3 *s3, const char *key, const struct page *before, struct 
 
 /* The rows of `key`; *passed when the listing has gone on to a later key. */
 static enum cpam_status
-versions_of(const struct page *page, const char *key, s3_entry_fn fn, void *arg, bool *passed,
+versions_of(const struct s3_page *page, const char *key, s3_entry_fn fn, void *arg, bool *passed,
             struct cpam_err *err)
 {
     for (size_t i = 0; i < page->count; i++)
     {
-        const struct row *row = &page->rows[i];
+        const struct s3_row *row = &page->rows[i];
 
         if (strncmp(row->key, key, strlen(key)) != 0)
             return cpam_fail(err, CPAM_UNKNOWN, 0,
@@ -411,11 +199,11 @@ enum cpam_status
 s3_versions(struct s3 *s3, const char *key, s3_entry_fn fn, void *arg, struct deadline deadline,
             struct cpam_err *err)
 {
-    CPAM_AUTO(page_clear) struct page before = {.root = "ListVersionsResult"};
+    CPAM_AUTO(s3_page_clear) struct s3_page before = {.root = "ListVersionsResult"};
 
     for (int pages = 0; pages < PAGES_MAX; pages++)
     {
-        CPAM_AUTO(page_clear) struct page page = {.root = "ListVersionsResult"};
+        CPAM_AUTO(s3_page_clear) struct s3_page page = {.root = "ListVersionsResult"};
         bool passed = false;
 
         CPAM_TRY(versions_page(s3, key, &before, deadline, &page, err));
@@ -424,7 +212,7 @@ s3_versions(struct s3 *s3, const char *key, s3_entry_fn fn, void *arg, struct de
             return CPAM_OK;
         if (status != CPAM_OK || passed || !page.truncated)
             return status;
-        struct page swap = before;
+        struct s3_page swap = before;
         before = page;
         page = swap; /* freed at the end of this round */
     }
