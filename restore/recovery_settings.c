@@ -21,9 +21,6 @@ static const char *const stale[] = {"recovery_target*",     "primary_conninfo",
                                     "primary_slot_name",    "restore_command",
                                     "recovery_end_command", "archive_cleanup_command"};
 
-/* Taken out as well where the copy must not archive. */
-static const char *const archiving[] = {"archive_command", "archive_library"};
-
 static bool
 is_harmless(char c)
 {
@@ -134,6 +131,10 @@ write_recovery(const struct recovery_settings *settings, struct cpam_buf *out, s
     return CPAM_OK;
 }
 
+/*
+ * Behind whatever the original has in this file, since the last line wins; cpam-repo claim takes
+ * just these out again, so that an archive_command set by ALTER SYSTEM is back then.
+ */
 static enum cpam_status
 write_archiving(const struct recovery_settings *settings, struct cpam_buf *out,
                 struct cpam_err *err)
@@ -160,11 +161,7 @@ recovery_settings_write(const struct recovery_settings *settings, const char *te
     bool may_archive = settings->standby || settings->recover;
 
     CPAM_TRY(guc_file_remove(text, size, stale, sizeof(stale) / sizeof(stale[0]), &kept, err));
-    if (may_archive)
-        CPAM_TRY(cpam_buf_append(out, kept.data, kept.size, GUC_FILE_MAX, err));
-    else
-        CPAM_TRY(guc_file_remove((const char *) kept.data, kept.size, archiving,
-                                 sizeof(archiving) / sizeof(archiving[0]), out, err));
+    CPAM_TRY(cpam_buf_append(out, kept.data, kept.size, GUC_FILE_MAX, err));
 
     CPAM_TRY(recovery_restore_command(settings, &command, err));
     const char *restore_command = cpam_buf_text(&command);

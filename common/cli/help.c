@@ -44,6 +44,33 @@ help_wrap(struct cpam_buf *out, const char *text, size_t indent, size_t at, stru
     return cpam_buf_printf(out, HELP_MAX, err, "\n");
 }
 
+/* The sentence, with the words of a choice unless it has them itself. */
+static enum cpam_status
+put_help(const struct option_def *row, struct cpam_buf *out, struct cpam_err *err)
+{
+    CPAM_AUTO(cpam_buf_clear) struct cpam_buf text = {0};
+    char first[32];
+
+    if (row->choices == NULL)
+        return help_wrap(out, row->help, OPTION_COLUMN, OPTION_COLUMN, err);
+    snprintf(first, sizeof(first), "%.*s", (int) strcspn(row->choices, "|"), row->choices);
+    if (strstr(row->help, first) != NULL)
+        return help_wrap(out, row->help, OPTION_COLUMN, OPTION_COLUMN, err);
+    CPAM_TRY(cpam_buf_printf(&text, HELP_MAX, err, "%s: ", row->help));
+    for (const char *at = row->choices; *at != '\0';
+         at += strcspn(at, "|") + (strchr(at, '|') != NULL))
+    {
+        const char *before = at == row->choices ? "" : strchr(at, '|') == NULL ? " or " : ", ";
+
+        CPAM_TRY(
+            cpam_buf_printf(&text, HELP_MAX, err, "%s%.*s", before, (int) strcspn(at, "|"), at));
+    }
+    const char *whole = cpam_buf_text(&text);
+    if (whole == NULL)
+        return cpam_fail(err, CPAM_NO_MEMORY, 0, "out of memory");
+    return help_wrap(out, whole, OPTION_COLUMN, OPTION_COLUMN, err);
+}
+
 static enum cpam_status
 put_options(const struct option_table *table, struct cpam_buf *out, struct cpam_err *err)
 {
@@ -64,7 +91,7 @@ put_options(const struct option_table *table, struct cpam_buf *out, struct cpam_
             CPAM_TRY(cpam_buf_printf(out, HELP_MAX, err, "%-*s", OPTION_COLUMN, left));
         else
             CPAM_TRY(cpam_buf_printf(out, HELP_MAX, err, "%s\n%*s", left, OPTION_COLUMN, ""));
-        CPAM_TRY(help_wrap(out, row->help, OPTION_COLUMN, OPTION_COLUMN, err));
+        CPAM_TRY(put_help(row, out, err));
     }
     return CPAM_OK;
 }

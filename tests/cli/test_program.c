@@ -53,6 +53,7 @@ static const struct option_def rows[] = {
              "that is long enough to be wrapped twice so that the printer has something to do"},
     {"an-option-with-a-long-name", 'x', OPTION_TEXT, "VALUE", 0, .help = "short"},
     {"level", 0, OPTION_CHOICE, "L", 0, .choices = "low|high", .help = "how much"},
+    {"kind", 0, OPTION_CHOICE, "K", 0, .choices = "a|b|c", .help = "one of a, b and c"},
     {"hidden", 0, OPTION_FLAG, NULL, 0, .help = NULL},
 };
 static const char *const usage[] = {"cpam-test [OPTION...] DIR", "cpam-test --other", NULL};
@@ -79,6 +80,8 @@ START_TEST(help_has_lines_of_80_columns)
         "\n\nA second one.\n",
         "      --pitr TIME         recover to this moment",
         "  -x, --an-option-with-a-long-name VALUE\n                          short\n",
+        "      --level L           how much: low or high\n",
+        "      --kind K            one of a, b and c\n",
         "      --config FILE ",
         "  -h, --help ",
         "    4  the name is taken by other content\n",

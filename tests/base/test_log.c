@@ -1,0 +1,147 @@
+/*
+ * test_log.c - one line a message, whatever is in it.
+ */
+#include "suite.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/log.h"
+
+static int kept_stderr;
+static char path[] = "/tmp/cpam-log-XXXXXX";
+
+/* stderr goes to a file until said() */
+static void
+listen_to_stderr(void)
+{
+    int fd;
+
+    strcpy(path, "/tmp/cpam-log-XXXXXX");
+    fd = mkstemp(path);
+    ck_assert_int_ge(fd, 0);
+    kept_stderr = dup(STDERR_FILENO);
+    ck_assert_int_eq(dup2(fd, STDERR_FILENO), STDERR_FILENO);
+    close(fd);
+}
+
+static const char *
+said(void)
+{
+    static char text[20000];
+    FILE *file = fopen(path, "r");
+
+    dup2(kept_stderr, STDERR_FILENO);
+    close(kept_stderr);
+    ck_assert_ptr_nonnull(file);
+    size_t size = fread(text, 1, sizeof(text) - 1, file);
+    text[size] = '\0';
+    fclose(file);
+    unlink(path);
+    return text;
+}
+
+START_TEST(levels_have_their_words)
+{
+    unsetenv("JOURNAL_STREAM");
+    listen_to_stderr();
+    log_start("cpam-test", LOG_INFO);
+    cpam_log(LOG_ERROR, "one %d", 1);
+    cpam_log(LOG_WARNING, "two");
+    cpam_log(LOG_INFO, "three");
+    cpam_log(LOG_DEBUG, "never");
+    log_start("cpam-test", LOG_ERROR);
+    cpam_log(LOG_WARNING, "never");
+    ck_assert_str_eq(said(),
+                     "cpam-test: error: one 1\ncpam-test: warning: two\ncpam-test: three\n");
+}
+END_TEST
+
+START_TEST(failure_is_two_lines_at_most)
+{
+    struct cpam_err err;
+
+    unsetenv("JOURNAL_STREAM");
+    listen_to_stderr();
+    log_start("cpam-test", LOG_ERROR);
+    cpam_fail(&err, CPAM_IO, 0, "could not");
+    log_failure(&err);
+    cpam_err_hint(&err, "do this");
+    log_failure(&err);
+    ck_assert_str_eq(said(), "cpam-test: error: could not\ncpam-test: error: could not\n"
+                             "cpam-test: hint: do this\n");
+}
+END_TEST
+
+START_TEST(nothing_from_outside_forges_a_line)
+{
+    unsetenv("JOURNAL_STREAM");
+    listen_to_stderr();
+    log_start("cpam-test", LOG_INFO);
+    cpam_log(LOG_INFO, "name %s", "a\ncpam-test: error: fake\x1b[2J");
+    ck_assert_str_eq(said(), "cpam-test: name a\\x0acpam-test: error: fake\\x1b[2J\n");
+}
+END_TEST
+
+START_TEST(long_line_is_cut_and_ends)
+{
+    static char text[10000];
+
+    unsetenv("JOURNAL_STREAM");
+    memset(text, 1, sizeof(text) - 1);
+    listen_to_stderr();
+    log_start("cpam-test", LOG_INFO);
+    cpam_log(LOG_INFO, "%s", text);
+    const char *line = said();
+    ck_assert_uint_le(strlen(line), 4096);
+    ck_assert_uint_eq(strcspn(line, "\n"), strlen(line) - 1);
+}
+END_TEST
+
+START_TEST(journal_gets_priorities)
+{
+    struct stat file;
+    char stream[64];
+
+    listen_to_stderr();
+    ck_assert_int_eq(fstat(STDERR_FILENO, &file), 0);
+    snprintf(stream, sizeof(stream), "%ju:%ju", (uintmax_t) file.st_dev, (uintmax_t) file.st_ino);
+    setenv("JOURNAL_STREAM", stream, 1);
+    log_start("cpam-test", LOG_INFO);
+    cpam_log(LOG_WARNING, "two");
+    setenv("JOURNAL_STREAM", "1:1", 1);
+    log_start("cpam-test", LOG_INFO);
+    cpam_log(LOG_INFO, "three");
+    ck_assert_str_eq(said(), "<4>cpam-test: warning: two\ncpam-test: three\n");
+}
+END_TEST
+
+START_TEST(T12_message_takes_the_bar_away)
+{
+    unsetenv("JOURNAL_STREAM");
+    listen_to_stderr();
+    log_start("cpam-test", LOG_INFO);
+    log_bar("50 %");
+    cpam_log(LOG_INFO, "hello");
+    cpam_log(LOG_INFO, "again");
+    ck_assert_str_eq(said(), "\r\x1b[K50 %\r\x1b[Kcpam-test: hello\ncpam-test: again\n");
+}
+END_TEST
+
+Suite *
+suite(void)
+{
+    Suite *suite = suite_create("base/log");
+    TCase *tcase = tcase_create("log");
+
+    tcase_add_test(tcase, levels_have_their_words);
+    tcase_add_test(tcase, failure_is_two_lines_at_most);
+    tcase_add_test(tcase, nothing_from_outside_forges_a_line);
+    tcase_add_test(tcase, long_line_is_cut_and_ends);
+    tcase_add_test(tcase, journal_gets_priorities);
+    tcase_add_test(tcase, T12_message_takes_the_bar_away);
+    suite_add_tcase(suite, tcase);
+    return suite;
+}
