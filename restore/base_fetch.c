@@ -22,6 +22,11 @@
 #include "restore_next.h"
 #include "restore_plan.h"
 
+enum
+{
+    TIMELINE_DIGITS = 8 /* of a segment's name */
+};
+
 struct base_fetch
 {
     struct cli *cli;
@@ -36,6 +41,7 @@ struct base_fetch
     struct recovery_archive *archive;
     struct target_plan plan;
     struct restore_survey *survey;
+    char hole[SEGMENT_NAME_MAX]; /* the segment --accept-end ends in front of */
 };
 
 /* The other programs are installed beside this one; in a build tree, a folder further. */
@@ -158,12 +164,18 @@ make_plan(struct base_fetch *self, struct cpam_err *err)
     CPAM_TRY(choose_sysid(self, &sysid, err));
     CPAM_TRY(recovery_archive_read(self->repo, sysid, self->backups, &self->archive, err));
     CPAM_TRY(target_select(recovery_archive_map(self->archive), &self->target, &self->plan, err));
-    if (self->plan.hole || self->plan.rival.id != 0)
+    /* whoever names the timeline knows of the other one */
+    if (self->plan.hole || (self->plan.rival.id != 0 && self->target.timeline.id == 0))
         self->cli->attention = true;
     CPAM_TRY(restore_survey_read(self->repo, self->plan.backup, self->places,
                                  &self->options->tablespace_map, &self->survey, err));
     CPAM_TRY(restore_places_check(self->places, &self->options->tablespace_map, err));
     self->settings.timeline = self->plan.timeline;
+    if (self->target.kind == TARGET_LATEST && self->target.accept_end && self->plan.hole)
+    {
+        segment_format(self->plan.missing, self->plan.backup->segment_size, self->hole);
+        self->settings.end_before = self->hole + TIMELINE_DIGITS; /* whatever the timeline */
+    }
     self->settings.major = self->plan.backup->major;
     return CPAM_OK;
 }

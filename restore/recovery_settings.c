@@ -55,6 +55,9 @@ enum cpam_status
 recovery_restore_command(const struct recovery_settings *settings, struct cpam_buf *out,
                          struct cpam_err *err)
 {
+    if (settings->end_before != NULL)
+        CPAM_TRY(cpam_buf_printf(out, COMMAND_LIMIT, err, "case %%f in ????????%s) exit 1;; esac; ",
+                                 settings->end_before));
     /* exec: the shell must not stay in between, or the server could not end the program (trap 14) */
     CPAM_TRY(cpam_buf_printf(out, COMMAND_LIMIT, err, "exec "));
     CPAM_TRY(recovery_shell_word(out, settings->fetch_program, err));

@@ -29,6 +29,9 @@ struct recovery_settings
     bool standby;             /* standby.signal, follows the latest timeline */
     bool recover;             /* in place: archives at once */
     unsigned major;           /* of PostgreSQL */
+    /* --accept-end: the last 16 digits of the segment that is missing though later ones are there.
+       Recovery ends in front of it; cpam-wal-fetch alone would stop the server.  NULL: no hole. */
+    const char *end_before;
 };
 
 /* postgresql.auto.conf anew from the restored one (text may be NULL with size 0). */

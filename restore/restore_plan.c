@@ -73,9 +73,10 @@ say_wal(const struct restore_plan *plan, struct cpam_buf *out, struct cpam_err *
     if (target->hole)
     {
         segment_format(target->missing, size, first);
-        SAY("hole           segment %s is missing though later ones are there: recovery can't go "
-            "past it\n",
-            first);
+        SAY("hole           segment %s is missing though later ones are there: recovery %s\n",
+            first,
+            plan->settings->end_before != NULL ? "ends in front of it, as you accepted"
+                                               : "can't go past it");
     }
     if (target->rival.id != 0)
     {

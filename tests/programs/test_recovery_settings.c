@@ -162,6 +162,20 @@ START_TEST(T5_trap4_the_repository_named_is_the_one_asked)
 }
 END_TEST
 
+START_TEST(T5_accepted_end_is_told_to_the_server)
+{
+    CPAM_AUTO(cpam_buf_clear) struct cpam_buf out = {0};
+    struct target target = {.kind = TARGET_LATEST, .accept_end = true};
+    struct recovery_settings settings = settings_of(&target);
+
+    settings.end_before = "000000010000000B";
+    write_out(&settings, &out);
+    has(&out, "restore_command",
+        "case %f in ????????000000010000000B) exit 1;; esac; exec /usr/bin/cpam-wal-fetch --config "
+        "/etc/cpam/backup-config.yaml %f %p");
+}
+END_TEST
+
 START_TEST(T5_a_path_with_a_line_end_is_refused)
 {
     CPAM_AUTO(cpam_buf_clear) struct cpam_buf out = {0};
@@ -186,6 +200,7 @@ suite(void)
     tcase_add_test(tcase, T11_trap7_a_copy_does_not_archive);
     tcase_add_test(tcase, T11_recover_and_standby_archive);
     tcase_add_test(tcase, T5_trap4_the_repository_named_is_the_one_asked);
+    tcase_add_test(tcase, T5_accepted_end_is_told_to_the_server);
     tcase_add_test(tcase, T5_a_path_with_a_line_end_is_refused);
     suite_add_tcase(suite, tcase);
     return suite;

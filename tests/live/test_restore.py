@@ -1,0 +1,161 @@
+#!/usr/bin/env python3
+"""test_restore.py - the files of a restore: tablespaces, a linked pg_wal, what is in the way, kill -9
+in the middle, configuration outside of the data directory."""
+import os
+import signal
+import time
+
+from harness import cluster, cpam, tap, workspace
+from restore_world import World, check_files
+
+
+def link_wal(t, pg):
+    """pg_wal moved away and linked, as initdb -X does it."""
+    place = os.path.join(t.folder(), "wal")
+    os.rename(os.path.join(pg.data, "pg_wal"), place)
+    workspace.run(["ln", "-s", place, os.path.join(pg.data, "pg_wal")])
+    return place
+
+
+@tap.limit(600)
+def test_B11_T8_three_tablespaces_and_a_linked_pg_wal(t):
+    world = World(t, start=False)
+    places = {"pg_wal": link_wal(t, world.pg)}
+    world.start()
+    for name in ("one", "two", "three"):
+        places[name] = workspace.folder(os.path.join(t.folder(), "space " + name), 0o700)
+        world.pg.sql(f"create tablespace {name} location '{places[name]}'")
+        world.pg.sql(f"create table in_{name} tablespace {name} as "
+                     "select g as id, repeat('x', 500) as filler from generate_series(1, 500) g")
+    world.insert(1)
+    world.push()
+    world.insert(2)
+    world.archived()
+    data = os.path.join(t.folder(), "copy")
+    # the original is alive: its places are taken, and nothing is written
+    world.fetch("--latest", data=data, code=2, words=["is not empty", "--tablespace-map"])
+    t.true(not os.path.exists(data), "nothing was written")
+    maps = []
+    for name, place in places.items():
+        maps += ["--tablespace-map", f"{place}={place} new"]
+    result, _ = world.fetch("--latest", *maps, data=data)
+    t.holds(result.out, [f"{place} new (was {place})" for place in places.values()])
+    world.verify(data)
+    server = cluster.restored(t, data, "copy")
+    server.start()
+    server.wait_sql("select not pg_is_in_recovery()")
+    t.equal(world.rows(server), "1 2")
+    for name in ("one", "two", "three"):
+        t.equal(server.sql(f"select count(*), sum(id) from in_{name}"), "500|125250")
+        t.equal(server.sql("select pg_tablespace_location(oid) from pg_tablespace "
+                           f"where spcname = '{name}'"), places[name] + " new")
+    t.true(os.path.islink(os.path.join(data, "pg_wal")), "pg_wal is a link")
+    check_files(t, server)
+    # a place that is free again is used without a map
+    world.pg.stop()
+    for place in [*places.values(), world.pg.data]:
+        os.rename(place, place + " aside")
+    world.fetch("--latest", "--recover", data=world.pg.data)
+    world.verify(world.pg.data)
+    world.pg.start()
+    world.pg.wait_sql("select not pg_is_in_recovery()")
+    t.equal(world.pg.sql("select count(*) from in_two"), "500")
+
+
+@tap.limit(300)
+def test_T9_a_directory_that_is_not_empty_is_left_alone_and_the_line_is_printed(t):
+    world = World(t)
+    world.push()
+    result = world.run("cpam-base-fetch", "--latest", world.pg.data)
+    t.exits(result, 2, ["is not empty", f"mv {world.pg.data} {world.pg.data}.old"])
+    world.pg.stop("crash")
+    workspace.run(["mv", world.pg.data, world.pg.data + ".old"])
+    world.fetch("--latest", data=world.pg.data)
+
+
+def try_start(t, data):
+    """True if a server comes up on it."""
+    server = cluster.restored(t, data, "half")
+    server.launch()
+    try:
+        server.wait_ready(30)
+        return True
+    except RuntimeError:
+        return False
+    finally:
+        server.close()
+
+
+@tap.limit(600)
+def test_T9_killed_at_any_moment_it_does_not_start_and_runs_again(t):
+    world = World(t)
+    world.pg.sql("create table big as select g, repeat(md5(g::text), 20) as filler "
+                 "from generate_series(1, 60000) g")
+    world.insert(1)
+    world.push()
+    world.insert(2)
+    world.archived()
+    data = os.path.join(t.folder(), "killed")
+    start = time.monotonic()
+    world.fetch("--latest", data=data)
+    whole = time.monotonic() - start
+    workspace.run(["rm", "-rf", data])
+    halves = 0
+    for step in range(1, 13):
+        process = cpam.start("cpam-base-fetch", "--latest", data, config=world.config)
+        try:
+            process.wait(whole * step / 13)
+        except Exception:
+            pass
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+        control = os.path.join(data, "global", "pg_control")
+        if os.path.isdir(data) and os.listdir(data) and not os.path.exists(control):
+            halves += 1
+            if halves % 3 == 1:
+                t.true(not try_start(t, data), f"a half of step {step} must not start")
+            if halves % 2:
+                continue  # the next one begins on what this one left
+        if os.path.exists(control):
+            workspace.run(["rm", "-rf", data])
+    t.true(halves >= 3, f"killed {halves} times in the middle")
+    t.note(f"killed {halves} times with something written")
+    if os.path.exists(os.path.join(data, "global", "pg_control")):
+        workspace.run(["rm", "-rf", data])
+    world.fetch("--latest", data=data)
+    world.verify(data)
+    server = cluster.restored(t, data)
+    server.start()
+    server.wait_sql("select not pg_is_in_recovery()")
+    t.equal(world.rows(server), "1 2")
+    t.equal(server.sql("select count(*) from big"), "60000")
+    check_files(t, server)
+
+
+@tap.limit(300)
+def test_trap18_configuration_outside_of_the_data_directory(t):
+    world = World(t, start=False)
+    etc = workspace.folder(os.path.join(t.folder(), "etc"), 0o755)
+    for name in ("postgresql.conf", "pg_hba.conf", "pg_ident.conf"):
+        os.rename(os.path.join(world.pg.data, name), os.path.join(etc, name))
+    with open(os.path.join(etc, "postgresql.conf"), "a", encoding="utf-8") as out:
+        out.write(f"data_directory = '{world.pg.data}'\nhba_file = '{etc}/pg_hba.conf'\n"
+                  f"ident_file = '{etc}/pg_ident.conf'\n")
+    option = ("-c", f"config_file={etc}/postgresql.conf")
+    world.pg.start(*option)
+    world.pg.sql("create table t (id int primary key)")
+    world.pg.sql("insert into t values (1)")
+    world.push()
+    result, data = world.fetch("--latest", code=3)
+    line = f"-c config_file={etc}/postgresql.conf -c data_directory={data}"
+    t.holds(result.out, [line, "no postgresql.conf in"])
+    world.pg.stop()
+    server = cluster.restored(t, data)
+    server.start(*option, "-c", f"data_directory={data}")
+    server.wait_sql("select not pg_is_in_recovery()")
+    t.equal(server.sql("show data_directory"), data)
+    t.equal(world.rows(server), "1")
+
+
+if __name__ == "__main__":
+    tap.main(globals())
