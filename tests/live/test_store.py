@@ -128,7 +128,7 @@ def test_F5_what_a_delete_marker_hides_is_neither_absent_nor_free(t):
     peer.expect(t, drive(name, "put", KEY, path), "ok")
     peer.expect(t, drive(name, "put", KEY, other), "exists")
     rgw.shared().client.delete(name, KEY)
-    for command in (("head", KEY), ("get", KEY, "/dev/null")):
+    for command in (("head", KEY), ("get", KEY, t.folder() + "/got")):
         peer.expect(t, drive(name, *command), "unknown", "listed under the name", command[0])
     peer.expect(t, drive(name, "put", KEY, other), "exists", "older version")
     listed = drive(name, "versions", KEY)
@@ -158,13 +158,13 @@ def test_F1_wrong_credentials_and_authorities_are_refused_never_absent(t):
     path, _ = peer.file(t, "body", 10)
     other = tls.authority(t.folder(), "other")[0]
     for options, words in REFUSALS + [({"ca": other}, "certificate"), ({"ca": None}, "certificate")]:
-        for command in (("head", "k"), ("get", "k", "/dev/null"), ("put", "k", path),
+        for command in (("head", "k"), ("get", "k", t.folder() + "/got"), ("put", "k", path),
                         ("list", "", "-"), ("versions", "k")):
             peer.expect(t, drive(name, *command, **options), "refused", words, f"{command} {options}")
     server = rgw.shared()
     server.make_user("stranger", "STRANGERACCESSKEY001", "strangerSecret")
     stranger = {"access_key": "STRANGERACCESSKEY001", "secret_key": "strangerSecret"}
-    for command in (("head", "k"), ("get", "k", "/dev/null"), ("put", "k", path)):
+    for command in (("head", "k"), ("get", "k", t.folder() + "/got"), ("put", "k", path)):
         answer = drive(name, *command, **stranger)
         peer.expect(t, answer, "refused", "AccessDenied", f"{command} of a stranger")
         t.holds(answer.hint, "policy")
@@ -181,7 +181,7 @@ def test_P11_a_gateway_that_is_gone_or_silent_ends_with_the_deadline(t):
 
     peer.expect(t, run("put", "k", path, deadline=20000), "ok")
     server.pause_gateway()
-    for command in (("get", "k", "/dev/null"), ("put", "k2", path), ("list", "", "-")):
+    for command in (("get", "k", t.folder() + "/got"), ("put", "k2", path), ("list", "", "-")):
         answer = run(*command, deadline=1500)
         peer.expect(t, answer, "deadline", what=f"{command[0]} of a silent gateway")
         t.true(answer.seconds < 2.5, str(answer))

@@ -245,7 +245,7 @@ class Store:
         return "".join(text + ["</ListVersionsResult>"]).encode()
 
 
-def check_signature(request):
+def check_signature(request, clock=0.0):
     """Raises Refusal unless the request is signed rightly by the one user there is."""
     fields = dict(part.strip().split("=", 1) for part in
                   request.headers.get("authorization", "").removeprefix("AWS4-HMAC-SHA256 ").split(",")
@@ -256,7 +256,7 @@ def check_signature(request):
         raise Refusal(403, "InvalidAccessKeyId")
     date = request.headers.get("x-amz-date", "")
     then = datetime.datetime.strptime(date, "%Y%m%dT%H%M%SZ").replace(tzinfo=datetime.timezone.utc)
-    if abs((datetime.datetime.now(datetime.timezone.utc) - then).total_seconds()) > 900:
+    if abs(time.time() + clock - then.timestamp()) > 900:
         raise Refusal(403, "RequestTimeTooSkewed")
     signed = fields["SignedHeaders"].split(";")
     needed = {name for name in request.headers if name.startswith("x-amz-")} | {"host"}
@@ -325,7 +325,7 @@ class Connection:
     def answer(self, request):
         """What a correct server says: (status, headers, body)."""
         try:
-            check_signature(request)
+            check_signature(request, self.server.clock)
             check_body(request)
             return self.server.store.handle(request)
         except Refusal as refusal:
@@ -333,10 +333,9 @@ class Connection:
                     "<RequestId>PEER1</RequestId></Error>").encode()
             return refusal.status, refusal.headers, body
 
-    @staticmethod
-    def head_of(status, headers, size):
-        lines = [f"HTTP/1.1 {status} told", f"Content-Length: {size}",
-                 f"Date: {email.utils.formatdate(usegmt=True)}"]
+    def head_of(self, status, headers, size):
+        now = email.utils.formatdate(time.time() + self.server.clock, usegmt=True)
+        lines = [f"HTTP/1.1 {status} told", f"Content-Length: {size}", f"Date: {now}"]
         lines += [f"{name}: {value}" for name, value in headers.items()
                   if name.lower() != "content-length"]
         return ("\r\n".join(lines) + "\r\n\r\n").encode()
@@ -463,7 +462,7 @@ class Connection:
         self.send(request, status, headers, body)
 
     def answer_unconditionally(self, request):
-        check_signature(request)
+        check_signature(request, self.server.clock)
         request.headers.pop("if-none-match", None)
         return self.server.store.handle(request)
 
@@ -516,7 +515,7 @@ class Connection:
 
 
 class Server:
-    """endpoint; store; requests (all that came); fault (see above)."""
+    """endpoint; store; requests (all that came); fault (see above); clock (seconds it is ahead)."""
 
     def __init__(self, tls=None, fault=None, buckets=("cpam",), versioned=("versioned",)):
         self.store = Store()
@@ -527,7 +526,7 @@ class Server:
         self.fault = fault or (lambda request, server: None)
         self.requests, self.faults = [], 0
         self.lock, self.ended = threading.Lock(), threading.Event()
-        self.stall_handshake = False
+        self.stall_handshake, self.clock = False, 0.0
         self.context = None
         if tls:
             self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)

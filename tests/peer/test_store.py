@@ -106,7 +106,7 @@ def test_F1_surplus_bytes_do_not_get_into_the_object(t):
 def test_F1_absent_is_only_what_the_store_says_is_absent(t):
     server, _, _ = stored(t)
     for bucket, status in (("cpam", "not_found"), ("versioned", "not_found"), ("nobucket", "refused")):
-        for command in (("head", "wal/none"), ("get", "wal/none", "/dev/null")):
+        for command in (("head", "wal/none"), ("get", "wal/none", t.folder() + "/got")):
             answer = peer.drive(server.endpoint, *command, bucket=bucket)
             peer.expect(t, answer, status, what=f"{command[0]} in {bucket}")
     refused = socket.create_server(("127.0.0.1", 0))
@@ -128,7 +128,7 @@ def test_F5_a_delete_marker_is_not_absence(t):
     peer.expect(t, run("put", KEY, path), "ok")
     peer.expect(t, run("remove", KEY), "ok")
     peer.expect(t, run("head", KEY), "unknown", "a delete marker hides")
-    peer.expect(t, run("get", KEY, "/dev/null"), "unknown", "a delete marker hides")
+    peer.expect(t, run("get", KEY, t.folder() + "/got"), "unknown", "a delete marker hides")
     # a put above the marker is not a put of something new
     peer.expect(t, run("put", KEY, other), "exists", "has an older version")
     listed = run("versions", KEY)
@@ -300,6 +300,17 @@ def test_P11_slow_handshakes_and_servers_end_with_the_deadline(t):
     answer = peer.drive(server.endpoint, "put", "wal/2", path, ca=server.ca, deadline=2000)
     peer.expect(t, answer, "deadline", what="a put that is never answered")
     t.true(answer.seconds < 3, str(answer))
+
+
+def test_S10_a_clock_that_is_wrong_is_learnt_from_the_store(t):
+    server, path, _ = stored(t)
+    for clock, word in ((1200.0, "behind"), (-1200.0, "ahead of")):
+        server.clock = clock
+        for command in (("head", KEY), ("get", KEY, t.folder() + "/got"), ("list", "", "-"),
+                                          ("versions", KEY), ("put", f"clock/{word[:2]}", path)):
+            answer = peer.drive(server.endpoint, *command)
+            peer.expect(t, answer, "ok", what=f"{command} at {clock} s")
+            t.holds(answer.err, f"s {word} that of the store", f"the warning of {command}")
 
 
 def test_a_server_of_another_authority_is_refused(t):
