@@ -1,0 +1,347 @@
+/*
+ * test_backup.c - labels, numbers, the chain of summaries, and what a missing one looks like.
+ */
+#include "repo/repo_fixture.h"
+
+#include "repo/backup.h"
+#include "repo/sequence.h"
+
+static struct repo_fixture self;
+static struct cpam_err err;
+
+static void
+begin(void)
+{
+    repo_fixture_begin(&self, false);
+}
+
+static void
+end(void)
+{
+    char command[160];
+
+    repo_fixture_end(&self);
+    snprintf(command, sizeof(command), "rm -rf %s", fixture_dir);
+    ck_assert_int_eq(system(command), 0);
+}
+
+static struct backup_summary
+summary_of(const char *label)
+{
+    struct backup_summary summary = {.sysid = REPO_SYSID,
+                                     .kind = "full",
+                                     .major = 15,
+                                     .pg_version = "15.4",
+                                     .timeline = {1},
+                                     .start = {0x2000028},
+                                     .stop = {0x2000100},
+                                     .start_time = 1700000000123456,
+                                     .stop_time = 1700000001000000,
+                                     .segment_size = 1 << 20,
+                                     .files = 3,
+                                     .bytes = 4096,
+                                     .packs = 1,
+                                     .stored_bytes = 2000,
+                                     .has_checksums = true,
+                                     .snapshot = "700:700:",
+                                     .manifest_size = 1234,
+                                     .wal_first = "000000010000000000000020",
+                                     .wal_last = "000000010000000000000020",
+                                     .tool_version = "cpam test"};
+
+    snprintf(summary.label, sizeof(summary.label), "%s", label);
+    snprintf(summary.epoch, sizeof(summary.epoch), "%s", label);
+    memset(summary.manifest_h, 0xab, SHA256_SIZE);
+    memset(summary.manifest_d, 0xcd, SHA256_SIZE);
+    return summary;
+}
+
+static void
+commit(const char *label, struct backup_summary *out)
+{
+    *out = summary_of(label);
+    ck_ok(backup_commit(self.repo, out, &err), &err);
+}
+
+static void
+three(struct backup_summary out[3])
+{
+    commit("a", &out[0]);
+    commit("b", &out[1]);
+    commit("c", &out[2]);
+}
+
+static struct backup_list *
+list(void)
+{
+    struct backup_list *found = NULL;
+
+    ck_ok(backup_list_read(self.repo, &found, &err), &err);
+    return found;
+}
+
+static bool
+says(const struct backup_list *found, const char *words)
+{
+    for (size_t i = 0; i < found->finding_count; i++)
+        if (strstr(found->findings[i], words) != NULL)
+            return true;
+    return false;
+}
+
+START_TEST(summary_comes_back_member_by_member)
+{
+    struct backup_summary put, got;
+
+    commit("first", &put);
+    ck_ok(backup_summary_read(self.repo, "first", &got, &err), &err);
+    ck_assert_mem_eq(&put, &got, sizeof(put));
+    ck_assert_uint_eq(got.seq, 1);
+    ck_assert(!got.has_prev);
+}
+END_TEST
+
+START_TEST(fault8_numbers_and_digests_chain)
+{
+    struct backup_summary made[3];
+    CPAM_AUTO(backup_list_free) struct backup_list *found = NULL;
+
+    three(made);
+    ck_assert_uint_eq(made[2].seq, 3);
+    ck_assert(made[2].has_prev);
+    ck_assert_mem_eq(made[2].prev, made[1].digest, SHA256_SIZE);
+    found = list();
+    ck_assert_uint_eq(found->count, 3);
+    ck_assert_uint_eq(found->finding_count, 0);
+    ck_assert(!found->proven_loss);
+}
+END_TEST
+
+START_TEST(fault8_backup_taken_from_the_middle_is_proven)
+{
+    struct backup_summary made[3];
+    CPAM_AUTO(backup_list_free) struct backup_list *found = NULL;
+
+    three(made);
+    memory_delete(&self.bucket, "backup/b/summary.json");
+    found = list();
+    ck_assert_uint_eq(found->count, 2);
+    ck_assert(found->proven_loss);
+    ck_assert(says(found, "follows one that is not here"));
+}
+END_TEST
+
+START_TEST(fault8_newest_backup_taken_away_is_proven)
+{
+    struct backup_summary made[3];
+    CPAM_AUTO(backup_list_free) struct backup_list *found = NULL;
+
+    three(made);
+    memory_delete(&self.bucket, "backup/c/summary.json");
+    found = list();
+    ck_assert_uint_eq(found->count, 2);
+    ck_assert(found->proven_loss);
+    ck_assert(says(found, "was numbered, and its summary is not here"));
+}
+END_TEST
+
+static void
+bury(const struct backup_summary *summary)
+{
+    struct backup_mark mark = {.seq = summary->seq};
+    CPAM_AUTO(cpam_buf_clear) struct cpam_buf text = {0};
+    char key[LAYOUT_KEY_MAX];
+
+    snprintf(mark.label, sizeof(mark.label), "%s", summary->label);
+    memcpy(mark.digest, summary->digest, SHA256_SIZE);
+    layout_tomb(summary->label, key);
+    ck_ok(backup_mark_sign(self.repo, key, &mark, &text, &err), &err);
+    memory_overwrite(&self.bucket, key, text.data, text.size);
+}
+
+START_TEST(fault8_lawful_removal_leaves_a_tombstone_and_no_finding)
+{
+    struct backup_summary made[3];
+    CPAM_AUTO(backup_list_free) struct backup_list *found = NULL;
+
+    three(made);
+    bury(&made[1]);
+    found = list();
+    ck_assert_uint_eq(found->count, 2); /* buried, though still there */
+    backup_list_free(found);
+    memory_delete(&self.bucket, "backup/b/summary.json");
+    found = list();
+    ck_assert_uint_eq(found->count, 2);
+    ck_assert_uint_eq(found->finding_count, 0);
+    ck_assert(!found->proven_loss);
+}
+END_TEST
+
+START_TEST(fault9_planted_tombstone_buries_nothing)
+{
+    static const char forged[] = "{\"format\":1,\"label\":\"b\",\"seq\":\"2\"}\n";
+    struct backup_summary made[3];
+    CPAM_AUTO(backup_list_free) struct backup_list *found = NULL;
+
+    three(made);
+    memory_overwrite(&self.bucket, "tomb/b", forged, sizeof(forged) - 1);
+    found = list();
+    ck_assert_uint_eq(found->count, 3);
+    ck_assert(says(found, "does not count"));
+    /* nor does a genuine one under another label */
+    backup_list_free(found);
+    bury(&made[0]);
+    struct memory_version *tomb = memory_current(&self.bucket, "tomb/a");
+    memory_overwrite(&self.bucket, "tomb/c", tomb->data, tomb->size);
+    found = list();
+    ck_assert_uint_eq(found->count, 2);
+}
+END_TEST
+
+START_TEST(fault9_forged_or_moved_summary_is_no_backup)
+{
+    struct backup_summary made[3];
+    CPAM_AUTO(backup_list_free) struct backup_list *found = NULL;
+
+    three(made);
+    struct memory_version *stored = memory_current(&self.bucket, "backup/a/summary.json");
+    memory_overwrite(&self.bucket, "backup/z/summary.json", stored->data, stored->size);
+    stored = memory_current(&self.bucket, "backup/b/summary.json");
+    char *major = strstr((char *) stored->data, "\"major\":15");
+    ck_assert_ptr_nonnull(major);
+    major[9] = '6';
+    found = list();
+    ck_assert_uint_eq(found->count, 2);
+    ck_assert(says(found, "backup \"z\" does not count"));
+    ck_assert(says(found, "backup \"b\" does not count"));
+    ck_assert(found->proven_loss);
+}
+END_TEST
+
+START_TEST(planted_numbers_do_not_count)
+{
+    struct backup_summary made, next;
+    CPAM_AUTO(backup_list_free) struct backup_list *found = NULL;
+
+    commit("a", &made);
+    memory_overwrite(&self.bucket, "seq/18446744073709551615", "x", 1);
+    memory_overwrite(&self.bucket, "seq/00000000000000000002", "x", 1);
+    memory_overwrite(&self.bucket, "seq/00000000000000000077", "x", 1);
+    commit("b", &next);
+    ck_assert_uint_eq(next.seq, 3);
+    ck_assert_mem_eq(next.prev, made.digest, SHA256_SIZE);
+    found = list();
+    ck_assert_uint_eq(found->count, 2);
+    ck_assert(!found->proven_loss);
+}
+END_TEST
+
+/* A push dies after so many requests of its commit; the next one settles what is left. */
+START_TEST(B8_commit_that_dies_at_any_request)
+{
+    struct backup_summary made = summary_of("b"), first, next;
+    CPAM_AUTO(backup_list_free) struct backup_list *found = NULL;
+
+    commit("a", &first);
+    self.bucket.fail_all = CPAM_TRANSIENT;
+    self.bucket.fail_after = _i;
+    enum cpam_status status = backup_commit(self.repo, &made, &err);
+    self.bucket.fail_all = CPAM_OK;
+    found = list();
+    ck_assert_uint_eq(found->count, status == CPAM_OK ? 2 : 1);
+    backup_list_free(found);
+    commit("c", &next);
+    found = list();
+    ck_assert(!found->proven_loss);
+    ck_assert_uint_eq(found->finding_count, 0);
+    /* with its number claimed and its bytes in the state directory, it was finished */
+    ck_assert_uint_ge(found->count, 2);
+    ck_assert_uint_le(found->count, 3);
+    ck_assert_str_eq(found->items[found->count - 1].label, "c");
+    ck_assert_mem_eq(next.prev, found->items[found->count - 2].digest, SHA256_SIZE);
+}
+END_TEST
+
+START_TEST(number_without_a_summary_is_passed_over_provably)
+{
+    struct backup_summary made[3], next;
+    CPAM_AUTO(backup_list_free) struct backup_list *found = NULL;
+
+    three(made);
+    /* its bytes are in no state directory: as if the host was lost with it */
+    memory_delete(&self.bucket, "backup/c/summary.json");
+    commit("d", &next);
+    ck_assert_uint_eq(next.seq, 4);
+    ck_assert_mem_eq(next.prev, made[1].digest, SHA256_SIZE);
+    found = list();
+    ck_assert_uint_eq(found->count, 3);
+    ck_assert(!found->proven_loss);
+}
+END_TEST
+
+START_TEST(lost_answers_of_a_commit_are_success)
+{
+    struct backup_summary made = summary_of("a");
+    CPAM_AUTO(backup_list_free) struct backup_list *found = NULL;
+
+    self.bucket.lose_put_answer = true;
+    ck_ok(backup_commit(self.repo, &made, &err), &err);
+    ck_assert_uint_eq(made.seq, 1);
+    found = list();
+    ck_assert_uint_eq(found->count, 1);
+}
+END_TEST
+
+START_TEST(label_is_reserved_once)
+{
+    char first[BACKUP_LABEL_MAX], second[BACKUP_LABEL_MAX];
+
+    ck_ok(backup_reserve(self.repo, "cpam_backup_", REPO_SYSID, first, &err), &err);
+    ck_ok(backup_reserve(self.repo, "cpam_backup_", REPO_SYSID, second, &err), &err);
+    ck_assert_uint_eq(strlen(first), strlen("cpam_backup_20240101_020000"));
+    ck_assert_int_ne(strcmp(first, second), 0);
+    ck_fails(backup_reserve(self.repo, "not/a/label", REPO_SYSID, first, &err), CPAM_INVALID,
+             "is not a backup label", &err);
+    ck_fails(backup_reserve(self.repo,
+                            "a_prefix_that_is_much_longer_than_a_label_may_ever_become_with_it",
+                            REPO_SYSID, first, &err),
+             CPAM_USAGE, "is too long", &err);
+}
+END_TEST
+
+START_TEST(store_that_fails_is_no_empty_list)
+{
+    struct backup_summary made[3];
+    struct backup_list *found = NULL;
+
+    three(made);
+    self.bucket.fail_all = CPAM_TRANSIENT;
+    self.bucket.fail_after = _i;
+    ck_fails(backup_list_read(self.repo, &found, &err), CPAM_TRANSIENT, "does not want to", &err);
+    ck_assert_ptr_null(found);
+}
+END_TEST
+
+Suite *
+suite(void)
+{
+    Suite *suite = suite_create("repo/backup");
+    TCase *tcase = tcase_create("backup");
+
+    tcase_add_checked_fixture(tcase, begin, end);
+    tcase_add_test(tcase, summary_comes_back_member_by_member);
+    tcase_add_test(tcase, fault8_numbers_and_digests_chain);
+    tcase_add_test(tcase, fault8_backup_taken_from_the_middle_is_proven);
+    tcase_add_test(tcase, fault8_newest_backup_taken_away_is_proven);
+    tcase_add_test(tcase, fault8_lawful_removal_leaves_a_tombstone_and_no_finding);
+    tcase_add_test(tcase, fault9_planted_tombstone_buries_nothing);
+    tcase_add_test(tcase, fault9_forged_or_moved_summary_is_no_backup);
+    tcase_add_test(tcase, planted_numbers_do_not_count);
+    tcase_add_loop_test(tcase, B8_commit_that_dies_at_any_request, 0, 6);
+    tcase_add_test(tcase, number_without_a_summary_is_passed_over_provably);
+    tcase_add_test(tcase, lost_answers_of_a_commit_are_success);
+    tcase_add_test(tcase, label_is_reserved_once);
+    tcase_add_loop_test(tcase, store_that_fails_is_no_empty_list, 0, 6);
+    suite_add_tcase(suite, tcase);
+    return suite;
+}
