@@ -116,8 +116,9 @@ def build(base, seen, ops, chosen):
     return files
 
 
-def choices(ops, point):
-    """Names and selections of what of ops[:point] a power cut may have kept."""
+def choices(ops, point, most=None):
+    """Names and selections of what of ops[:point] a power cut may have kept; where more than `most`
+    entries are pending, only so many of them, spread evenly, are tried one by one."""
     last_sync = {}
     for index in range(point):
         if ops[index].kind == "fsync":
@@ -148,7 +149,8 @@ def choices(ops, point):
     if data:
         yield "torn data", select(safe, data, entries, change=lambda op: op.data[:len(op.data) // 2])
         yield "zeros for data", select(safe, data, entries, change=lambda op: bytes(len(op.data)))
-    for index in entries:
+    step = 1 if most is None else max(1, -(-len(entries) // most))
+    for index in entries[::step]:
         yield f"only {ops[index]}", select(safe, data, [index])
         yield f"only {ops[index]}, no data", select(safe, [index])
         yield f"all but {ops[index]}", select(safe, data, [one for one in entries if one != index])

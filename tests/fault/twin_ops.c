@@ -401,6 +401,11 @@ twin_fallocate(struct io *io, int fd, off_t at, off_t size)
 
     if (!twin_gate(twin, "fallocate", twin_path_of(twin, fd), ""))
         result = twin->real->ops->fallocate(twin->real, fd, at, size);
+    struct stat about;
+    int sys = errno;
+    if (result == 0 && twin->log != NULL && fstat(fd, &about) == 0)
+        twin_log_truncate(twin->log, fd, (uint64_t) about.st_size); /* it may have grown */
+    errno = sys;
     twin_leave(twin);
     return result;
 }
