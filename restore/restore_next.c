@@ -5,6 +5,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 #include "io/file.h"
 #include "pg/guc_file.h"
@@ -97,6 +98,65 @@ say_start_elsewhere(const struct restore_next *next, const char *pg_ctl, struct 
     return CPAM_OK;
 }
 
+/* Is this parameter switched off in a file of the restored directory? */
+static bool
+is_off(struct io *io, const char *data, const char *file, const char *name, bool *found)
+{
+    static const char *const off[] = {"off", "false", "no", "0", "of", "f", "n"};
+    CPAM_AUTO(cpam_buf_clear) struct cpam_buf text = {0};
+    CPAM_AUTO(cpam_buf_clear) struct cpam_buf value = {0};
+    char path[PATH_LIMIT + 32];
+    struct cpam_err ignored;
+
+    *found = false;
+    snprintf(path, sizeof(path), "%s/%s", data, file);
+    if (file_read_all(io, path, GUC_FILE_MAX, &text, &ignored) != CPAM_OK ||
+        guc_file_get((const char *) text.data, text.size, name, &value, found, &ignored) !=
+            CPAM_OK ||
+        !*found)
+        return false;
+    const char *word = cpam_buf_text(&value);
+    for (size_t i = 0; word != NULL && i < sizeof(off) / sizeof(off[0]); i++)
+        if (strcasecmp(word, off[i]) == 0)
+            return true;
+    return false;
+}
+
+/* postgresql.auto.conf wins over postgresql.conf. */
+static bool
+hot_standby_is_off(const struct restore_next *next)
+{
+    bool found = false;
+    bool off = is_off(next->io, next->data, "postgresql.auto.conf", "hot_standby", &found);
+
+    return found ? off : is_off(next->io, next->data, "postgresql.conf", "hot_standby", &found);
+}
+
+static enum cpam_status
+say_open(const struct restore_next *next, struct cpam_buf *out, bool *attention,
+         struct cpam_err *err)
+{
+    const struct recovery_settings *settings = next->settings;
+
+    if (strcmp(settings->action, "pause") == 0)
+    {
+        if (hot_standby_is_off(next))
+        {
+            *attention = true;
+            SAY("attention      hot_standby is off, so the server can't pause: it shuts down at the "
+                "target\n");
+        }
+        SAY("open           look at the data, pg_prepared_xacts too, then: psql -c 'select "
+            "pg_wal_replay_resume()'\n");
+    }
+    else if (strcmp(settings->action, "shutdown") == 0)
+        SAY("open           it stops at the target; remove recovery.signal there to open it\n");
+    else
+        SAY("open           it opens by itself at the target; pg_prepared_xacts shows what was "
+            "left prepared\n");
+    return CPAM_OK;
+}
+
 enum cpam_status
 restore_next_text(const struct restore_next *next, struct cpam_buf *out, bool *attention,
                   struct cpam_err *err)
@@ -121,12 +181,7 @@ restore_next_text(const struct restore_next *next, struct cpam_buf *out, bool *a
     }
     SAY("watch          psql -c 'select pg_is_in_recovery(), pg_last_wal_replay_lsn(), "
         "pg_last_xact_replay_timestamp()'\n");
-    if (strcmp(settings->action, "pause") == 0)
-        SAY("open           look at the data, then: psql -c 'select pg_wal_replay_resume()'\n");
-    else if (strcmp(settings->action, "shutdown") == 0)
-        SAY("open           it stops at the target; remove recovery.signal there to open it\n");
-    else
-        SAY("open           it opens by itself at the target\n");
+    CPAM_TRY(say_open(next, out, attention, err));
     if (settings->recover)
         SAY("archive        it archives as soon as it is open; take a backup: cpam-base-push\n");
     else

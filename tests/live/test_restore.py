@@ -73,6 +73,25 @@ def test_T9_a_directory_that_is_not_empty_is_left_alone_and_the_line_is_printed(
     world.fetch("--latest", data=world.pg.data)
 
 
+@tap.limit(300)
+def test_root_restores_for_the_owner(t):
+    if os.geteuid() != 0:
+        raise tap.Skip("needs root")
+    world = World(t)
+    world.insert(1)
+    world.push()
+    world.pg.stop()
+    workspace.run(["rm", "-rf", world.pg.data])
+    t.exits(world.run("cpam-base-fetch", "--latest", "--recover", world.pg.data, root=True), 0)
+    owner = workspace.user().pw_uid
+    for folder, _, files in os.walk(world.pg.data):
+        for path in [folder, *(os.path.join(folder, name) for name in files)]:
+            t.equal(os.lstat(path).st_uid, owner, path)
+    world.pg.start()
+    world.pg.wait_sql("select not pg_is_in_recovery()")
+    t.equal(world.rows(world.pg), "1")
+
+
 def try_start(t, data):
     """True if a server comes up on it."""
     server = cluster.restored(t, data, "half")
