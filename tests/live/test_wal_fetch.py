@@ -7,8 +7,6 @@ made by hand, so that every state can be asked in.  test_wal_fetch_recovery.py h
 import os
 import shutil
 import signal
-import subprocess
-import time
 
 from fetch_world import IN_ARCHIVE_RECOVERY, IN_PRODUCTION, World
 from harness import cluster, cpam, tap, workspace
@@ -353,40 +351,6 @@ def test_trap1_finishing_waits_and_never_answers_254(t):
     t.true(os.path.exists(held), "recovery.signal stays")
     os.unlink(held)
     world.back()
-
-
-@tap.limit(600)
-def test_F4_kill_at_every_system_call_leaves_nothing_at_the_destination(t):
-    """SIGKILL injected by strace at each write, rename, close and open of the program."""
-    if not shutil.which("strace"):
-        raise tap.Skip("strace is not installed")
-    world = World(t)
-    names = world.begin(2)
-    data = world.directory("r", *RECOVERY, state=IN_ARCHIVE_RECOVERY)
-    wanted = os.path.join(data, "pg_wal/RECOVERYXLOG")
-    program = [cpam.path("cpam-wal-fetch"), "--config", world.config, names[0], "pg_wal/RECOVERYXLOG"]
-    killed = 0
-    for call in ("write", "rename", "close", "openat"):
-        for number in range(1, 400):
-            done = workspace.run(["strace", "-f", "-qq", "-o", "/dev/null", "-e", f"trace={call}", "-e",
-                                  f"inject={call}:signal=KILL:when={number}", *program],
-                                 cwd=data, check=False)
-            there = os.path.exists(wanted)
-            if done.returncode == 0:
-                t.true(there, "delivered")
-                os.unlink(wanted)
-                break
-            killed += 1
-            if there:  # killed behind the rename: then it is whole
-                t.equal(os.stat(wanted).st_size, 1 << 20, f"size after a kill at {call} {number}")
-                world.segment_file(names[0], os.path.join(world.folder, "whole"))
-                with open(wanted, "rb") as one, open(os.path.join(world.folder, "whole"), "rb") as two:
-                    t.true(one.read() == two.read(), "content after a kill behind the rename")
-                os.unlink(wanted)
-            for left in os.listdir(os.path.join(data, "pg_wal")):
-                t.true(left.startswith(".cpam-"), f"only temporary files are left, not {left}")
-                os.unlink(os.path.join(data, "pg_wal", left))
-    t.true(killed > 10, f"it was killed often enough ({killed} times)")
 
 
 if __name__ == "__main__":
