@@ -2,8 +2,7 @@
  * repo_check.c - cpam-repo check: is this database protected?
  *
  * The answer is given by doing it: the server is asked for a segment, and the segment has to come
- * out of each required repository again, opened by this host's own key where it has one.  Settings
- * are looked at first only because they explain so much sooner what a wait would show in the end.
+ * out of each required repository again, opened by this host's own key where it has one.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -12,14 +11,13 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "base/text.h"
-#include "pgconn/pgconn.h"
+#include "check_server.h"
 #include "repo/backup.h"
 #include "repo/wal_archive.h"
 #include "repo_parts.h"
 
-#define QUERY_TIME  ((int64_t) 60 * 1000000) /* us */
-#define REPO_TIME   ((int64_t) 300 * 1000000)
-#define WAIT_BEYOND ((int64_t) 60 * 1000000) /* the archiver may be waiting before its next try */
+#define REPO_TIME   ((int64_t) 300 * 1000000) /* us */
+#define WAIT_BEYOND ((int64_t) 60 * 1000000)  /* the archiver may be waiting before its next try */
 #define LOOK_AGAIN  ((int64_t) 200000)
 
 enum
@@ -40,7 +38,7 @@ struct check
     struct cli *cli;
     const char *data;
     struct control control;
-    struct pgconn *conn;
+    struct checked_server server;
     struct checked_repository repositories[SETTINGS_REPOSITORIES_MAX];
     size_t count;
     char segment[SEGMENT_NAME_MAX];
@@ -118,154 +116,20 @@ open_repositories(struct check *check, struct cpam_err *err)
     return CPAM_OK;
 }
 
-/* --- the server ------------------------------------------------------------------------------- */
-
-static enum cpam_status
-ask(struct check *check, const char *sql, size_t columns, struct pgrows **out, struct cpam_err *err)
-{
-    return pgconn_row(check->conn, sql, NULL, 0, columns,
-                      deadline_after(check->cli->io, QUERY_TIME), out, err);
-}
-
-static enum cpam_status
-check_identity(struct check *check, struct cpam_err *err)
-{
-    CPAM_AUTO(pgrows_free) struct pgrows *rows = NULL;
-    char sysid[24];
-
-    CPAM_TRY(ask(check,
-                 "SELECT system_identifier, current_setting('data_directory'),"
-                 " pg_is_in_recovery() FROM pg_control_system()",
-                 3, &rows, err));
-    snprintf(sysid, sizeof(sysid), "%" PRIu64, check->control.sysid);
-    if (strcmp(rows->values[0], sysid) != 0)
-    {
-        cpam_fail(err, CPAM_FOREIGN, 0,
-                  "the server that answers has system identifier %s, and \"%s\" has %s",
-                  rows->values[0], check->data, sysid);
-        cpam_err_hint(err,
-                      "postgresql.data and postgresql.connection speak of two servers (its "
-                      "data directory is \"%s\")",
-                      rows->values[1]);
-        return CPAM_FOREIGN;
-    }
-    if (rows->values[2][0] == 't')
-    {
-        cpam_fail(err, CPAM_REFUSED, 0,
-                  "the server is in recovery: a standby can't be asked for a "
-                  "segment");
-        cpam_err_hint(err, "run it on the primary");
-        return CPAM_REFUSED;
-    }
-    return CPAM_OK;
-}
-
-static enum cpam_status
-not_archiving(struct check *check, const char *what, const char *next, struct cpam_err *err)
-{
-    (void) check;
-    cpam_fail(err, CPAM_REFUSED, 0, "not protected: %s", what);
-    cpam_err_hint(err, "%s", next);
-    return CPAM_REFUSED;
-}
-
-static enum cpam_status
-check_archiving(struct check *check, struct cpam_err *err)
-{
-    CPAM_AUTO(pgrows_free) struct pgrows *rows = NULL;
-    char what[512];
-
-    CPAM_TRY(ask(check,
-                 "SELECT current_setting('archive_mode'), current_setting('archive_command'),"
-                 " coalesce(current_setting('archive_library', true), ''),"
-                 " current_setting('wal_level')",
-                 4, &rows, err));
-    const char *mode = rows->values[0], *command = rows->values[1], *library = rows->values[2];
-    if (strcmp(rows->values[3], "minimal") == 0)
-        return not_archiving(check, "wal_level is minimal",
-                             "set wal_level = replica and restart the server", err);
-    if (strcmp(mode, "off") == 0)
-        return not_archiving(check, "archive_mode is off",
-                             "set archive_mode = on and restart the server", err);
-    if (library[0] == '\0' && strstr(command, "--unclaimed") != NULL)
-    {
-        snprintf(what, sizeof(what), "cpam-repo claim %s", check->data);
-        return not_archiving(check, "this is a restored copy that nobody has claimed", what, err);
-    }
-    if (library[0] == '\0' && (command[0] == '\0' || strcmp(command, "(disabled)") == 0))
-        return not_archiving(check, "archive_command is empty",
-                             "set archive_command = 'cpam-wal-push %p' and reload the server", err);
-    if (strstr(library, "cpam_archive") == NULL && strstr(command, "cpam-wal-push") == NULL)
-    {
-        snprintf(what, sizeof(what), "the server archives with \"%.200s\"",
-                 library[0] != '\0' ? library : command);
-        return not_archiving(check, what,
-                             "set archive_command = 'cpam-wal-push %p' and reload the server", err);
-    }
-    return CPAM_OK;
-}
-
-static enum cpam_status
-check_server(struct check *check, struct cpam_err *err)
-{
-    struct cli *cli = check->cli;
-    struct postmaster_pid postmaster;
-    bool running;
-
-    CPAM_TRY(postmaster_find(cli->io, check->data, &running, &postmaster, err));
-    if (!running)
-    {
-        cpam_fail(err, CPAM_REFUSED, 0, "no server runs on \"%s\"", check->data);
-        cpam_err_hint(err, "start it and check again: only a running server can show that it "
-                           "archives");
-        return CPAM_REFUSED;
-    }
-    CPAM_TRY(pgconn_open(cli->io, cli->settings->postgresql.connection, cli->program->name,
-                         deadline_after(cli->io, QUERY_TIME), &check->conn, err));
-    CPAM_TRY(check_identity(check, err));
-    return check_archiving(check, err);
-}
-
 /* --- a segment, there and back ---------------------------------------------------------------- */
-
-/* pg_switch_wal() alone does nothing on an idle server: so something is written first. */
-static enum cpam_status
-force_segment(struct check *check, struct cpam_err *err)
-{
-    CPAM_AUTO(pgrows_free) struct pgrows *rows = NULL;
-    struct segment parsed;
-
-    CPAM_TRY(ask(check,
-                 "SELECT pg_walfile_name(pg_logical_emit_message(true, 'cpam', 'cpam-repo check'))",
-                 1, &rows, err));
-    CPAM_TRY(segment_parse(rows->values[0], check->control.segment_size, &parsed, err));
-    snprintf(check->segment, sizeof(check->segment), "%s", rows->values[0]);
-    pgrows_free(CPAM_STEAL(rows));
-    return ask(check, "SELECT pg_switch_wal()", 1, &rows, err);
-}
 
 /* What the archiver itself says, for a segment that did not come. */
 static enum cpam_status
 did_not_come(struct check *check, const struct checked_repository *repository, int64_t waited,
              struct cpam_err *err)
 {
-    CPAM_AUTO(pgrows_free) struct pgrows *rows = NULL;
     char time[TEXT_DURATION_MAX];
-    struct cpam_err unused;
 
     text_format_duration(waited, time);
     cpam_fail(err, CPAM_DEADLINE, 0,
               "not protected: segment %s did not reach repository \"%s\" within %s", check->segment,
               repository->settings->name, time);
-    cpam_err_hint(err, "the server's log says why archiving fails");
-    if (ask(check,
-            "SELECT failed_count, coalesce(last_failed_wal, '-'), coalesce(last_archived_wal, '-')"
-            " FROM pg_stat_archiver",
-            3, &rows, &unused) == CPAM_OK)
-        cpam_err_hint(err,
-                      "the archiver has failed %s times, last with %s; last archived: %s; the "
-                      "server's log says why",
-                      rows->values[0], rows->values[1], rows->values[2]);
+    check_server_archiver(&check->server, err);
     return CPAM_DEADLINE;
 }
 
@@ -335,7 +199,7 @@ open_segment(struct check *check, struct checked_repository *repository, struct 
 static enum cpam_status
 check_segment(struct check *check, struct cpam_err *err)
 {
-    CPAM_TRY(force_segment(check, err));
+    CPAM_TRY(check_server_switch(&check->server, check->segment, err));
     for (size_t i = 0; i < check->count; i++)
     {
         enum cpam_status status = wait_for_segment(check, &check->repositories[i], err);
@@ -438,7 +302,7 @@ check_all(struct check *check, struct cpam_err *err)
 {
     CPAM_TRY(control_file_read(check->cli->io, check->data, &check->control, err));
     CPAM_TRY(open_repositories(check, err));
-    CPAM_TRY(check_server(check, err));
+    CPAM_TRY(check_server_open(&check->server, err));
     CPAM_TRY(check_segment(check, err));
     CPAM_TRY(check_backups(check, err));
     return print_verdict(check, err);
@@ -453,9 +317,18 @@ repo_check_run(struct cli *cli, struct cpam_err *err)
         return cpam_fail(err, CPAM_NO_MEMORY, 0, "out of memory");
     check->cli = cli;
     check->data = cli->settings->postgresql.data;
+    check->server = (struct checked_server){.io = cli->io,
+                                            .data = check->data,
+                                            .conninfo = cli->settings->postgresql.connection,
+                                            .control = &check->control};
+    if (strcmp(cli->settings->wal.acknowledge, "all") != 0)
+        cpam_log(LOG_WARNING,
+                 "wal.push.acknowledge: %s is not built yet: a push waits for every "
+                 "required repository",
+                 cli->settings->wal.acknowledge);
     enum cpam_status status = check_all(check, err);
     for (size_t i = 0; i < check->count; i++)
         repository_free(check->repositories[i].opened);
-    pgconn_free(check->conn);
+    pgconn_free(check->server.conn);
     return status;
 }

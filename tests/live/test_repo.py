@@ -153,6 +153,17 @@ def test_O6_check_tells_two_servers_apart(t):
     stranger = cpam.write_config(t.folder(), settings, "stranger.yaml")
     t.exits(cpam.run("cpam-repo", "check", config=stranger), 1,
             ["it does not know this database", "cpam-repo create"])
+    pg.stop()  # a copy has the same system identifier
+    twin = cluster.Cluster(t.folder(), "twin")
+    t.defer(twin.close)
+    workspace.run(["cp", "-a", pg.data, twin.data])
+    pg.start()
+    twin.start()
+    settings = cpam.settings(t.folder(), pg)
+    settings["postgresql"]["connection"] = twin.connection()
+    twins = cpam.write_config(t.folder(), settings, "twins.yaml")
+    t.exits(cpam.run("cpam-repo", "check", config=twins), 1,
+            ["is not the one that runs on", "leads to another server of the same cluster"])
 
 
 def test_O6_check_says_why_a_segment_does_not_come(t):

@@ -1,0 +1,200 @@
+/*
+ * check_server.c - what the server says of itself, and making it close a segment.
+ *
+ * Settings are looked at only because they explain at once what a wait for a segment would show in
+ * the end.
+ */
+#include "check_server.h"
+
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "repo_parts.h"
+
+#define QUERY_TIME ((int64_t) 60 * 1000000) /* us */
+
+enum
+{
+    START_TAKES = 300 /* s from the first line of postmaster.pid to pg_postmaster_start_time() */
+};
+
+static enum cpam_status
+ask(const struct checked_server *server, const char *sql, size_t columns, struct pgrows **out,
+    struct cpam_err *err)
+{
+    return pgconn_row(server->conn, sql, NULL, 0, columns, deadline_after(server->io, QUERY_TIME),
+                      out, err);
+}
+
+/* The directory the server names is ours: by device and inode, whatever links lead there. */
+static bool
+same_directory(struct io *io, const char *a, const char *b)
+{
+    struct stat first, second;
+
+    return io->ops->stat(io, AT_FDCWD, a, 0, &first) == 0 &&
+           io->ops->stat(io, AT_FDCWD, b, 0, &second) == 0 && first.st_dev == second.st_dev &&
+           first.st_ino == second.st_ino;
+}
+
+/*
+ * A standby, or a copy, has the system identifier of its original: so the server must work in this
+ * very directory, and have begun when the postmaster of it did, which a server on another host with
+ * the same path has not (postgresql.md, trap 5).
+ */
+static bool
+is_of_directory(const struct checked_server *server, const struct postmaster_pid *postmaster,
+                const char *directory, const char *started)
+{
+    int64_t start_time = strtoll(started, NULL, 10);
+
+    return same_directory(server->io, server->data, directory) &&
+           start_time >= postmaster->start_time - 2 &&
+           start_time <= postmaster->start_time + START_TAKES;
+}
+
+static enum cpam_status
+check_identity(struct checked_server *server, const struct postmaster_pid *postmaster,
+               struct cpam_err *err)
+{
+    CPAM_AUTO(pgrows_free) struct pgrows *rows = NULL;
+    char sysid[24];
+
+    CPAM_TRY(
+        ask(server,
+            "SELECT system_identifier, current_setting('data_directory'),"
+            " pg_is_in_recovery(), floor(extract(epoch from pg_postmaster_start_time()))::bigint"
+            " FROM pg_control_system()",
+            4, &rows, err));
+    snprintf(sysid, sizeof(sysid), "%" PRIu64, server->control->sysid);
+    if (strcmp(rows->values[0], sysid) != 0)
+    {
+        cpam_fail(err, CPAM_FOREIGN, 0,
+                  "the server that answers has system identifier %s, and \"%s\" has %s",
+                  rows->values[0], server->data, sysid);
+        cpam_err_hint(err,
+                      "postgresql.data and postgresql.connection speak of two servers (its "
+                      "data directory is \"%s\")",
+                      rows->values[1]);
+        return CPAM_FOREIGN;
+    }
+    if (!is_of_directory(server, postmaster, rows->values[1], rows->values[3]))
+    {
+        cpam_fail(err, CPAM_FOREIGN, 0,
+                  "the server that answers is not the one that runs on \"%s\"", server->data);
+        cpam_err_hint(err,
+                      "postgresql.connection leads to another server of the same cluster, whose "
+                      "data directory is \"%s\"",
+                      rows->values[1]);
+        return CPAM_FOREIGN;
+    }
+    if (rows->values[2][0] == 't')
+    {
+        cpam_fail(err, CPAM_REFUSED, 0,
+                  "the server is in recovery: a standby can't be asked for a segment");
+        cpam_err_hint(err, "run it on the primary");
+        return CPAM_REFUSED;
+    }
+    return CPAM_OK;
+}
+
+static enum cpam_status
+not_archiving(const char *what, const char *next, struct cpam_err *err)
+{
+    cpam_fail(err, CPAM_REFUSED, 0, "not protected: %s", what);
+    cpam_err_hint(err, "%s", next);
+    return CPAM_REFUSED;
+}
+
+static enum cpam_status
+check_archiving(struct checked_server *server, struct cpam_err *err)
+{
+    CPAM_AUTO(pgrows_free) struct pgrows *rows = NULL;
+    char what[512];
+
+    CPAM_TRY(ask(server,
+                 "SELECT current_setting('archive_mode'), current_setting('archive_command'),"
+                 " coalesce(current_setting('archive_library', true), ''),"
+                 " current_setting('wal_level')",
+                 4, &rows, err));
+    const char *mode = rows->values[0], *command = rows->values[1], *library = rows->values[2];
+    if (strcmp(rows->values[3], "minimal") == 0)
+        return not_archiving("wal_level is minimal",
+                             "set wal_level = replica and restart the server", err);
+    if (strcmp(mode, "off") == 0)
+        return not_archiving("archive_mode is off", "set archive_mode = on and restart the server",
+                             err);
+    if (library[0] == '\0' && strstr(command, "--unclaimed") != NULL)
+    {
+        snprintf(what, sizeof(what), "cpam-repo claim %s", server->data);
+        return not_archiving("this is a restored copy that nobody has claimed", what, err);
+    }
+    if (library[0] == '\0' && (command[0] == '\0' || strcmp(command, "(disabled)") == 0))
+        return not_archiving("archive_command is empty",
+                             "set archive_command = 'cpam-wal-push %p' and reload the server", err);
+    if (strstr(library, "cpam_archive") == NULL && strstr(command, "cpam-wal-push") == NULL)
+    {
+        snprintf(what, sizeof(what), "the server archives with \"%.200s\"",
+                 library[0] != '\0' ? library : command);
+        return not_archiving(what, "set archive_command = 'cpam-wal-push %p' and reload the server",
+                             err);
+    }
+    return CPAM_OK;
+}
+
+enum cpam_status
+check_server_open(struct checked_server *server, struct cpam_err *err)
+{
+    struct postmaster_pid postmaster;
+    bool running;
+
+    CPAM_TRY(postmaster_find(server->io, server->data, &running, &postmaster, err));
+    if (!running)
+    {
+        cpam_fail(err, CPAM_REFUSED, 0, "no server runs on \"%s\"", server->data);
+        cpam_err_hint(err, "start it and check again: only a running server can show that it "
+                           "archives");
+        return CPAM_REFUSED;
+    }
+    CPAM_TRY(pgconn_open(server->io, server->conninfo, "cpam-repo",
+                         deadline_after(server->io, QUERY_TIME), &server->conn, err));
+    CPAM_TRY(check_identity(server, &postmaster, err));
+    return check_archiving(server, err);
+}
+
+/* pg_switch_wal() alone does nothing on an idle server: so something is written first. */
+enum cpam_status
+check_server_switch(struct checked_server *server, char segment[SEGMENT_NAME_MAX],
+                    struct cpam_err *err)
+{
+    CPAM_AUTO(pgrows_free) struct pgrows *rows = NULL;
+    struct segment parsed;
+
+    CPAM_TRY(ask(server,
+                 "SELECT pg_walfile_name(pg_logical_emit_message(true, 'cpam', 'cpam-repo check'))",
+                 1, &rows, err));
+    CPAM_TRY(segment_parse(rows->values[0], server->control->segment_size, &parsed, err));
+    snprintf(segment, SEGMENT_NAME_MAX, "%s", rows->values[0]);
+    pgrows_free(CPAM_STEAL(rows));
+    return ask(server, "SELECT pg_switch_wal()", 1, &rows, err);
+}
+
+void
+check_server_archiver(struct checked_server *server, struct cpam_err *err)
+{
+    CPAM_AUTO(pgrows_free) struct pgrows *rows = NULL;
+    struct cpam_err unused;
+
+    cpam_err_hint(err, "the server's log says why archiving fails");
+    if (ask(server,
+            "SELECT failed_count, coalesce(last_failed_wal, '-'), coalesce(last_archived_wal, '-')"
+            " FROM pg_stat_archiver",
+            3, &rows, &unused) == CPAM_OK)
+        cpam_err_hint(err,
+                      "the archiver has failed %s times, last with %s; last archived: %s; the "
+                      "server's log says why",
+                      rows->values[0], rows->values[1], rows->values[2]);
+}
