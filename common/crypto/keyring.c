@@ -3,6 +3,7 @@
  *
  * Recipients come first in the list of entries, then identities that are not recipients too.
  */
+#include <fcntl.h>
 #include <openssl/crypto.h>
 #include <stdlib.h>
 #include <string.h>
@@ -128,6 +129,21 @@ add_identity(struct keyring *keyring, const struct key_setting *setting, struct 
     return explain_absent(entry_load(keyring->io, setting->value, entry, err), "identities", err);
 }
 
+/*
+ * Who only writes opens nothing, but has to believe what was signed with a keyfile or passphrase that
+ * was in use before (repo.json, summaries), and to know content again by its older ids.
+ */
+static enum cpam_status
+add_older(struct keyring *keyring, const struct key_setting *setting, struct cpam_err *err)
+{
+    struct stat stat;
+
+    if ((setting->kind != KEY_KEYFILE && setting->kind != KEY_PASSPHRASE) ||
+        keyring->io->ops->stat(keyring->io, AT_FDCWD, setting->value, 0, &stat) != 0)
+        return CPAM_OK; /* for reading alone, or kept elsewhere */
+    return add_identity(keyring, setting, err);
+}
+
 /* Writer id: the first 8 bytes of SHA-256(algorithm || public key). */
 static enum cpam_status
 writer_id(struct trusted_writer *writer, struct cpam_err *err)
@@ -231,8 +247,16 @@ keyring_load(struct keyring *keyring, const struct keyring_settings *settings, s
                          "encryption.recipients is empty: nobody could open what is written");
     for (size_t at = 0; at < settings->recipient_count; at++)
         CPAM_TRY(add_recipient(keyring, settings, &settings->recipients[at], role, err));
-    for (size_t at = 0; role.reads && at < settings->identity_count; at++)
-        CPAM_TRY(add_identity(keyring, &settings->identities[at], err));
+    for (size_t at = 0; at < settings->identity_count; at++)
+    {
+        enum cpam_status status = CPAM_OK;
+
+        if (role.reads)
+            status = add_identity(keyring, &settings->identities[at], err);
+        else
+            status = add_older(keyring, &settings->identities[at], err);
+        CPAM_TRY(status);
+    }
     if (settings->writer_key != NULL)
         CPAM_TRY(load_writer(keyring, settings->writer_key, role, err));
     CPAM_TRY(load_trusted(keyring, settings, err));

@@ -61,7 +61,8 @@ struct keyring;
 /*
  * Reads the key files that are needed for writing and reading.  A file that is absent is an error
  * unless it is only needed for a role the program does not play: `for_write` reads recipients and
- * the writer key, `for_read` identities.  A keyfile or passphrase recipient is an identity too.
+ * the writer key, `for_read` identities (writing takes those that are keyfiles or passphrases too, if
+ * they are there, to believe what was signed before a key was changed).  A keyfile or passphrase recipient is an identity too.
  * With an x25519 (or any public-key) recipient and no writer key: CPAM_USAGE naming
  * "cpam-keys generate writer FILE".
  */

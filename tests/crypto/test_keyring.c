@@ -65,6 +65,32 @@ START_TEST(reader_with_other_identities_needs_no_recipients_file)
 }
 END_TEST
 
+START_TEST(E3_writer_believes_what_an_older_keyfile_signed)
+{
+    CPAM_AUTO(keyring_free) struct keyring *before = NULL;
+    CPAM_AUTO(cpam_buf_clear) struct cpam_buf text = {0};
+    CPAM_AUTO(cpam_buf_clear) struct cpam_buf out = {0};
+    struct key_setting recipients[] = {{KEY_KEYFILE, NULL}};
+    struct key_setting identities[] = {{KEY_KEYFILE, NULL}, {KEY_KEYFILE, "/nonexistent/older"}};
+    struct keyring_settings settings = {.recipients = recipients,
+                                        .recipient_count = 1,
+                                        .identities = identities,
+                                        .identity_count = 2};
+
+    before = fixture_keyfile(io_posix(), "key", 5);
+    ck_ok(cpam_buf_append(&text, "{\"a\":1}", 7, 1 << 20, &err), &err);
+    ck_ok(keyring_sign_json(before, "repo.json", &text, &err), &err);
+    recipients[0].value = fixture_key("key2", KEY_TEXT_KEYFILE, 6);
+    identities[0].value = fixture_path("key");
+    ck_ok(make(&settings, true, false), &err);
+    ck_ok(keyring_verify_json(made, "repo.json", text.data, text.size, &out, &err), &err);
+    settings.identity_count = 0;
+    ck_ok(make(&settings, true, false), &err);
+    ck_fails(keyring_verify_json(made, "repo.json", text.data, text.size, &out, &err), CPAM_FOREIGN,
+             "does not hold", &err);
+}
+END_TEST
+
 START_TEST(fault_1_public_key_needs_writer_and_trust)
 {
     char recipient[KEY_TEXT_MAX];
@@ -426,6 +452,7 @@ suite(void)
     tcase_add_checked_fixture(tcase, fixture_begin, end);
     tcase_add_test(tcase, absent_key_file_is_explained);
     tcase_add_test(tcase, reader_with_other_identities_needs_no_recipients_file);
+    tcase_add_test(tcase, E3_writer_believes_what_an_older_keyfile_signed);
     tcase_add_test(tcase, fault_1_public_key_needs_writer_and_trust);
     tcase_add_loop_test(tcase, wrong_recipients_are_refused, 0, sizeof(wrong) / sizeof(wrong[0]));
     tcase_add_test(tcase, wrong_trusted_writers_are_refused);
