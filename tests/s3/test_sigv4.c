@@ -42,7 +42,15 @@ struct example
     struct sigv4_pair query[16], headers[16];
     struct sigv4_request request;
     struct sigv4_scope scope;
+    struct secret *secret_key; /* what scope borrows */
 };
+
+static void
+example_clear_scoped_(struct example *example)
+{
+    cpam_buf_clear(&example->text);
+    secret_free(example->secret_key);
+}
 
 static struct sigv4_pair
 pair_of(char *line, char separator)
@@ -85,9 +93,8 @@ read_example(const char *name, struct example *to)
     to->scope.access_key_id = to->key_id;
     to->scope.region = to->region;
     to->scope.service = to->service;
-    struct secret *secret = NULL;
-    ck_ok(secret_new(to->secret, strlen(to->secret), &secret, &err), &err);
-    to->scope.secret_key = secret;
+    ck_ok(secret_new(to->secret, strlen(to->secret), &to->secret_key, &err), &err);
+    to->scope.secret_key = to->secret_key;
 }
 
 static void
@@ -99,9 +106,14 @@ ck_same(struct cpam_buf *got, struct cpam_buf *wanted)
 START_TEST(stages_are_as_published)
 {
     struct cpam_err err;
-    struct example example;
-    struct cpam_buf canonical = {0}, headers = {0}, string = {0}, all = {0};
-    struct cpam_buf w_canonical = {0}, w_string = {0}, w_all = {0};
+    CPAM_AUTO(example_clear) struct example example;
+    CPAM_AUTO(cpam_buf_clear) struct cpam_buf canonical = {0};
+    CPAM_AUTO(cpam_buf_clear) struct cpam_buf headers = {0};
+    CPAM_AUTO(cpam_buf_clear) struct cpam_buf string = {0};
+    CPAM_AUTO(cpam_buf_clear) struct cpam_buf all = {0};
+    CPAM_AUTO(cpam_buf_clear) struct cpam_buf w_canonical = {0};
+    CPAM_AUTO(cpam_buf_clear) struct cpam_buf w_string = {0};
+    CPAM_AUTO(cpam_buf_clear) struct cpam_buf w_all = {0};
 
     read_example(cases[_i], &example);
     read_golden(cases[_i], "canonical", &w_canonical);
@@ -120,8 +132,8 @@ END_TEST
 START_TEST(signing_key_is_as_published)
 {
     struct cpam_err err;
-    struct example example;
-    struct secret *key = NULL;
+    CPAM_AUTO(example_clear) struct example example;
+    CPAM_AUTO(secret_free) struct secret *key = NULL;
     char hex[SIGV4_HEX_SIZE];
 
     read_example("aws-iam-list-users", &example);
@@ -136,8 +148,9 @@ END_TEST
 START_TEST(everything_is_signed)
 {
     struct cpam_err err;
-    struct example example;
-    struct cpam_buf first = {0}, second = {0};
+    CPAM_AUTO(example_clear) struct example example;
+    CPAM_AUTO(cpam_buf_clear) struct cpam_buf first = {0};
+    CPAM_AUTO(cpam_buf_clear) struct cpam_buf second = {0};
 
     read_example("aws-get-object", &example);
     ck_ok(sigv4_authorize(&example.request, &example.scope, &first, &err), &err);
@@ -186,7 +199,8 @@ START_TEST(too_many_headers_are_refused)
 {
     static const struct sigv4_pair same = {"a", "b"};
     struct sigv4_pair headers[SIGV4_PAIRS_MAX + 1];
-    struct cpam_buf out = {0}, names = {0};
+    CPAM_AUTO(cpam_buf_clear) struct cpam_buf out = {0};
+    CPAM_AUTO(cpam_buf_clear) struct cpam_buf names = {0};
     struct cpam_err err;
 
     for (size_t i = 0; i < SIGV4_PAIRS_MAX + 1; i++)
