@@ -169,6 +169,26 @@ START_TEST(P11_an_attempt_cut_by_the_deadline_tells_what_failed_before)
 }
 END_TEST
 
+static enum cpam_status
+fail_then_expire(void *arg, struct retry *retry, struct cpam_err *err)
+{
+    (void) arg;
+    if (retry->attempt == 1)
+        return cpam_fail(err, CPAM_TRANSIENT, 0, "503 SlowDown");
+    return cpam_fail(err, CPAM_DEADLINE, 0, "the time is used up");
+}
+
+START_TEST(P11_the_failure_before_the_cut_is_what_is_told)
+{
+    struct fake_io io;
+    struct cpam_err err;
+
+    fake_io_init(&io, 1000000);
+    ck_fails(retry_run(&io.base, deadline_after(&io.base, 5000000), fail_then_expire, NULL, &err),
+             CPAM_DEADLINE, "gave up after 1 attempt in 0.1 s: 503 SlowDown", &err);
+}
+END_TEST
+
 START_TEST(without_a_deadline_attempts_are_counted)
 {
     struct fake_io io;
@@ -263,6 +283,7 @@ suite(void)
     tcase_add_loop_test(tcase, only_transient_failures_are_tried_again, 0, CPAM_STATUS_COUNT);
     tcase_add_test(tcase, P11_retries_end_by_the_deadline);
     tcase_add_test(tcase, P11_an_attempt_cut_by_the_deadline_tells_what_failed_before);
+    tcase_add_test(tcase, P11_the_failure_before_the_cut_is_what_is_told);
     tcase_add_test(tcase, without_a_deadline_attempts_are_counted);
     tcase_add_loop_test(tcase, S1_retry_after_is_honoured_up_to_a_cap, 0,
                         sizeof(afters) / sizeof(afters[0]));

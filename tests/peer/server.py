@@ -308,7 +308,7 @@ class Connection:
 
     def read_body(self, request):
         size = int(request.headers.get("content-length", 0))
-        if request.headers.get("expect", "").lower() == "100-continue":
+        if request.headers.get("expect", "").lower() == "100-continue" and self.server.continues:
             self.sock.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
         parts, have = [self.rest], len(self.rest)
         while have < size:
@@ -419,6 +419,15 @@ class Connection:
         self.send(request, status, headers, body + b"surplus")
         raise Gone
 
+    def fault_flood(self, request):
+        """More headers than anybody needs."""
+        self.send(request, 200, {f"X-{number}": "x" * 1000 for number in range(200)}, b"")
+
+    def fault_no_http(self, request):
+        """Something that is no HTTP."""
+        self.sock.sendall(b"SSH-2.0-OpenSSH_9.2\r\n" * 4)
+        raise Gone
+
     def fault_error_200(self, request):
         """200 with an error document."""
         self.send(request, 200, {}, (HEAD + "<Error><Code>InternalError</Code></Error>").encode())
@@ -515,7 +524,8 @@ class Connection:
 
 
 class Server:
-    """endpoint; store; requests (all that came); fault (see above); clock (seconds it is ahead)."""
+    """endpoint; store; requests (all that came); fault (see above); clock (seconds it is ahead);
+    continues (answers "Expect: 100-continue")."""
 
     def __init__(self, tls=None, fault=None, buckets=("cpam",), versioned=("versioned",)):
         self.store = Store()
@@ -526,7 +536,7 @@ class Server:
         self.fault = fault or (lambda request, server: None)
         self.requests, self.faults = [], 0
         self.lock, self.ended = threading.Lock(), threading.Event()
-        self.stall_handshake, self.clock = False, 0.0
+        self.stall_handshake, self.clock, self.continues = False, 0.0, True
         self.context = None
         if tls:
             self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)

@@ -57,7 +57,8 @@ GETS = [
     ("stall_in_body", None, "deadline", "used up"), ("drip", None, "deadline", "used up"),
     (403, None, "refused", "403 AccessDenied"), ("short", 1, "corrupt", ()),
     ("error_200", 1, "corrupt", "has no ETag"), ("marker", 1, "unknown", "a delete marker hides"),
-    ("html_404", 1, "unknown", "answered 404"),
+    ("html_404", 1, "unknown", "answered 404"), ("flood", 1, "corrupt", "bytes of headers"),
+    ("no_http", 1, "corrupt", ()),
 ]
 
 
@@ -174,6 +175,26 @@ def test_S2_S3_a_put_is_good_when_the_store_has_it_whole(t):
         there = server.store.buckets["cpam"].current(key)
         if status in ("ok", "exists"):
             t.true(there is not None and there.body == body, f"the object after {fault}")
+
+
+def test_P8_a_body_from_a_file_arrives_whole_also_after_a_break(t):
+    server, _, _ = stored(t, only("PUT", "reset", 1))
+    path, body = peer.file(t, "large", 6_000_000, seed=3)
+    for key in ("fd/1", "fd/2"):
+        peer.expect(t, peer.drive(server.endpoint, "putfd", key, path), "ok")
+        t.true(server.store.buckets["cpam"].current(key).body == body, key)
+
+
+def test_a_server_that_never_says_continue_is_not_asked_again(t):
+    server, _, _ = stored(t)
+    server.continues = False
+    path, body = peer.file(t, "large", 40_000_000, seed=3)
+    answer = peer.drive(server.endpoint, "stream", "k", path)
+    peer.expect(t, answer, "ok")
+    t.true(server.store.buckets["cpam"].current("k").body == body, "the object")
+    asked = ["expect" in request.headers for request in server.requests
+             if "partNumber" in request.argument]
+    t.equal(asked, [True, False, False], "parts that asked for 100-continue")
 
 
 def test_S2_over_plain_http_the_payload_is_signed(t):
