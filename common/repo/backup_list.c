@@ -227,50 +227,109 @@ check_chain(struct backup_list *list, const struct tombs *tombs)
     }
 }
 
-struct tail
+struct numbers
 {
-    uint64_t numbers[FINDINGS_MAX];
+    uint64_t *items;
     size_t count;
+    const struct backup_list *list; /* numbers that are in it are not noted */
 };
 
-static enum cpam_status
-note_tail(void *arg, const struct store_entry *entry, struct cpam_err *err)
+static void
+numbers_clear_scoped_(struct numbers *numbers)
 {
-    struct tail *tail = arg;
+    free(numbers->items);
+}
 
-    (void) err;
-    if (tail->count < FINDINGS_MAX && sequence_number(entry->key, &tail->numbers[tail->count]))
-        tail->count++;
+static bool
+is_listed(const struct backup_list *list, uint64_t number)
+{
+    for (size_t i = list->count; i > 0; i--)
+        if (list->items[i - 1].seq == number)
+            return true;
+    return false;
+}
+
+static enum cpam_status
+note_number(void *arg, const struct store_entry *entry, struct cpam_err *err)
+{
+    struct numbers *numbers = arg;
+    uint64_t number;
+
+    if (!sequence_number(entry->key, &number) || is_listed(numbers->list, number))
+        return CPAM_OK;
+    if (numbers->count == BACKUPS_MAX)
+        return cpam_fail(err, CPAM_INVALID, 0,
+                         "there are more than %d backup numbers without a "
+                         "backup",
+                         BACKUPS_MAX);
+    numbers->items[numbers->count++] = number;
     return CPAM_OK;
 }
 
-/* Numbers behind the last backup that were given out. */
+/* A summary that no listing showed, and that is there: a delete marker was laid on it (fault 5). */
 static enum cpam_status
-check_tail(struct repo *repo, struct backup_list *list, const struct tombs *tombs,
-           struct cpam_err *err)
+add_hidden(struct backup_list *list, const struct backup_summary *summary, struct cpam_err *err)
 {
-    CPAM_AUTO(free) struct tail *tail = calloc(1, sizeof(*tail));
-    char after[LAYOUT_KEY_MAX];
+    void *grown = realloc(list->items, (list->count + 1) * sizeof(*list->items));
 
-    if (tail == NULL)
+    if (grown == NULL)
+        return cpam_fail(err, CPAM_NO_MEMORY, 0, "no memory for the list of backups");
+    list->items = grown;
+    list->items[list->count++] = *summary;
+    qsort(list->items, list->count, sizeof(*list->items), by_sequence);
+    find(list, "backup \"%s\" (number %" PRIu64 ") is hidden from listings", summary->label,
+         summary->seq);
+    return CPAM_OK;
+}
+
+/* A number that was given out and that no listed backup has.  *missing: its summary is not there. */
+static enum cpam_status
+look_behind_number(struct repo *repo, struct backup_list *list, const struct tombs *tombs,
+                   uint64_t number, struct backup_mark *mark, bool *missing, struct cpam_err *err)
+{
+    CPAM_AUTO(free) struct backup_summary *summary = malloc(sizeof(*summary));
+    char key[LAYOUT_KEY_MAX];
+
+    *missing = false;
+    if (summary == NULL)
+        return cpam_fail(err, CPAM_NO_MEMORY, 0, "no memory for a summary");
+    layout_sequence(number, key);
+    enum cpam_status status = backup_mark_get(repo, key, mark, err);
+    if (is_finding(status))
+    {
+        find(list, "\"%s\" does not count: %s", key, err->text);
+        return CPAM_OK;
+    }
+    if (status != CPAM_OK || is_buried(tombs, mark->label))
+        return status;
+    status = backup_summary_read(repo, mark->label, summary, err);
+    *missing = status == CPAM_NOT_FOUND || is_finding(status);
+    if (*missing)
+        return CPAM_OK;
+    if (status == CPAM_OK && summary->seq == mark->seq)
+        status = add_hidden(list, summary, err);
+    return status;
+}
+
+static enum cpam_status
+check_numbers(struct repo *repo, struct backup_list *list, const struct tombs *tombs,
+              struct cpam_err *err)
+{
+    __attribute__((cleanup(numbers_clear_scoped_))) struct numbers numbers = {.list = list};
+
+    numbers.items = calloc(BACKUPS_MAX, sizeof(*numbers.items));
+    if (numbers.items == NULL)
         return cpam_fail(err, CPAM_NO_MEMORY, 0, "no memory for the sequence");
-    layout_sequence(list->count == 0 ? 0 : list->items[list->count - 1].seq, after);
-    CPAM_TRY(store_list(repo_store(repo), LAYOUT_SEQUENCE, after, false, note_tail, tail, err));
-    for (size_t i = 0; i < tail->count; i++)
+    CPAM_TRY(
+        store_list(repo_store(repo), LAYOUT_SEQUENCE, NULL, false, note_number, &numbers, err));
+    /* from the top: what is behind the last backup is what a chain can't show */
+    for (size_t i = numbers.count; i > 0; i--)
     {
         struct backup_mark mark;
-        char key[LAYOUT_KEY_MAX];
+        bool missing;
 
-        layout_sequence(tail->numbers[i], key);
-        enum cpam_status status = backup_mark_get(repo, key, &mark, err);
-        if (is_finding(status))
-        {
-            find(list, "\"%s\" does not count: %s", key, err->text);
-            continue;
-        }
-        if (status != CPAM_OK)
-            return status;
-        if (is_buried(tombs, mark.label))
+        CPAM_TRY(look_behind_number(repo, list, tombs, numbers.items[i - 1], &mark, &missing, err));
+        if (!missing || (list->count > 0 && list->items[list->count - 1].seq > mark.seq))
             continue;
         find(list,
              "backup \"%s\" (number %" PRIu64 ") was numbered, and its summary is not here: it was "
@@ -293,8 +352,8 @@ backup_list_read(struct repo *repo, struct backup_list **out, struct cpam_err *e
         return cpam_fail(err, CPAM_NO_MEMORY, 0, "no memory for the list of backups");
     CPAM_TRY(read_tombs(repo, list, &tombs, err));
     CPAM_TRY(read_summaries(repo, list, &tombs, err));
+    CPAM_TRY(check_numbers(repo, list, &tombs, err));
     check_chain(list, &tombs);
-    CPAM_TRY(check_tail(repo, list, &tombs, err));
     *out = CPAM_STEAL(list);
     return CPAM_OK;
 }

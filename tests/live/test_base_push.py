@@ -8,7 +8,7 @@ import signal
 import subprocess
 import time
 
-from harness import cluster, cpam, tap, workspace
+from harness import cluster, cpam, rgw, tap, workspace
 
 MIB = 1 << 20
 
@@ -383,6 +383,27 @@ def test_B9_memory_does_not_grow_with_the_database(t):
     t.note(f"peak {small} KiB with 200 MiB, {large} KiB with 3.2 GiB")
     t.true(large < 128 * 1024, f"{large} KiB")
     t.true(large < small * 1.1 + 4096, f"{small} KiB and {large} KiB")
+
+
+@tap.limit(600)
+def test_S3_backup_in_a_versioned_bucket_survives_markers_and_newer_versions(t):
+    server = rgw.shared()
+    server.client.make_bucket("base", True)
+    secret = workspace.write(os.path.join(t.folder(), "secret"), server.secret_key, 0o600)
+    world = World(t, repositories=[server.repository("base", secret_file=secret)])
+    world.pg.pgbench("-i", "-s", "3", "-q")
+    backup = backup_of(t.exits(world.push("--json"), 0))
+    world.pg.wait_archived(world.pg.switch_wal())
+    # fault 5: a plain PUT and a plain DELETE lay something on top, and hide nothing
+    key = f"cpam/demo/backup/{backup['label']}/summary.json"
+    server.client.check("PUT", f"/base/{key}", body=b"{}")
+    server.client.delete("base", f"cpam/demo/backup/{backup['label']}/manifest")
+    server.client.delete("base", "cpam/demo/repo.json")
+    data, _ = restore(t, world, "restored", "--backup", backup["label"], "--latest")
+    copy = cluster.restored(t, data)
+    copy.start()
+    copy.wait_sql("select not pg_is_in_recovery()")
+    t.equal(copy.sql("select count(*) from pgbench_accounts"), "300000")
 
 
 if __name__ == "__main__":

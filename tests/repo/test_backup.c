@@ -16,6 +16,12 @@ begin(void)
 }
 
 static void
+begin_versioned(void)
+{
+    repo_fixture_begin(&self, true);
+}
+
+static void
 end(void)
 {
     char command[160];
@@ -309,6 +315,22 @@ START_TEST(label_is_reserved_once)
 }
 END_TEST
 
+START_TEST(fault5_backup_under_a_delete_marker_is_listed)
+{
+    struct backup_summary made[3];
+    CPAM_AUTO(backup_list_free) struct backup_list *found = NULL;
+
+    three(made);
+    memory_delete(&self.bucket, "backup/b/summary.json");
+    memory_delete(&self.bucket, "backup/c/summary.json");
+    found = list();
+    ck_assert_uint_eq(found->count, 3);
+    ck_assert_str_eq(found->items[2].label, "c");
+    ck_assert(says(found, "backup \"c\" (number 3) is hidden from listings"));
+    ck_assert(!found->proven_loss);
+}
+END_TEST
+
 START_TEST(store_that_fails_is_no_empty_list)
 {
     struct backup_summary made[3];
@@ -343,5 +365,10 @@ suite(void)
     tcase_add_test(tcase, label_is_reserved_once);
     tcase_add_loop_test(tcase, store_that_fails_is_no_empty_list, 0, 6);
     suite_add_tcase(suite, tcase);
+    TCase *versioned = tcase_create("versioned");
+
+    tcase_add_checked_fixture(versioned, begin_versioned, end);
+    tcase_add_test(versioned, fault5_backup_under_a_delete_marker_is_listed);
+    suite_add_tcase(suite, versioned);
     return suite;
 }
