@@ -32,10 +32,11 @@ def crc32c(data):
     return crc ^ 0xFFFFFFFF
 
 
-def control(sysid=SYSID, segment_size=MIB, timeline=1):
-    """global/pg_control of PostgreSQL 15 (catalog/pg_control.h), in production."""
+def control(sysid=SYSID, segment_size=MIB, timeline=1, state=6):
+    """global/pg_control of PostgreSQL 15 (catalog/pg_control.h); state 6: in production, 5: in archive
+    recovery."""
     data = bytearray(288)
-    struct.pack_into("<QIII", data, 0, sysid, 1300, 202209061, 6)
+    struct.pack_into("<QIII", data, 0, sysid, 1300, 202209061, state)
     struct.pack_into("<QQ", data, 32, 0x1000028, 0x1000028)
     struct.pack_into("<I", data, 48, timeline)
     struct.pack_into("<IIII", data, 216, 8192, 131072, 8192, segment_size)
@@ -70,7 +71,8 @@ def programs():
         _bin = workspace.make()
         atexit.register(shutil.rmtree, _bin, ignore_errors=True)
         for path in ("archive/cpam-wal-push", "restore/cpam-wal-fetch",
-                     "tests/fault/cpam-wal-push-twin", "tests/fault/make_repo"):
+                     "tests/fault/cpam-wal-push-twin", "tests/fault/cpam-wal-fetch-twin",
+                     "tests/fault/make_repo"):
             shutil.copy(os.path.join(BUILD_ROOT, path), _bin)
     return _bin
 
