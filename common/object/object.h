@@ -148,6 +148,16 @@ enum cpam_status object_open_push(struct sink **chain, struct object_opener *ope
                                   struct cpam_err *err) CPAM_CHECK;
 
 /*
+ * The same without any identity, for a host that can write and not read: the header and the tail
+ * are proven by their signatures, and the tail's covers every frame, so that what is stored is the
+ * whole of what a trusted writer wrote.  Nothing is written to the next sink; an object without a
+ * writer's signature is refused (CPAM_UNKNOWN: only an identity could tell).
+ */
+enum cpam_status object_prove_push(struct sink **chain, struct object_opener *opener,
+                                   const struct object_want *want, struct object_header *header,
+                                   struct cpam_err *err) CPAM_CHECK;
+
+/*
  * Ranged reading.  object_key_open takes header and stanzas (the first body_offset bytes) and
  * checks them (h of want must be given for signed manifests' packs); object_key_frame opens the
  * frame of the given index out of `data` (frame header, ciphertext, tag: exactly size bytes) into

@@ -34,6 +34,9 @@ enum cpam_status opener_check_header(struct object_opener *opener, const struct 
 enum cpam_status opener_unlock(struct object_opener *opener, const uint8_t data[OBJECT_HEADER_SIZE],
                                const uint8_t *stanzas, struct opened *opened,
                                struct cpam_err *err) CPAM_CHECK;
+/* The same without a key, for an object whose writer's signature proves it. */
+enum cpam_status opener_no_key(const uint8_t data[OBJECT_HEADER_SIZE], const uint8_t *stanzas,
+                               struct opened *opened, struct cpam_err *err) CPAM_CHECK;
 /* At least size bytes of scratch. */
 enum cpam_status opener_scratch(struct cpam_buf *buf, size_t size, struct cpam_err *err) CPAM_CHECK;
 void header_tell(const struct header *header, const uint8_t h[SHA256_SIZE],

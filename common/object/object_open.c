@@ -29,6 +29,7 @@ struct object_open
     char *name;
     uint8_t want_h[SHA256_SIZE], want_d[SHA256_SIZE];
     struct object_header *told;
+    bool keyless; /* prove by signatures alone, open nothing */
 
     enum open_state state;
     uint8_t head[OBJECT_HEADER_SIZE]; /* the object's header; then each frame's */
@@ -76,7 +77,9 @@ on_header(struct object_open *self, struct cpam_err *err)
 static enum cpam_status
 on_stanzas(struct object_open *self, struct cpam_err *err)
 {
-    CPAM_TRY(opener_unlock(self->opener, self->head, self->buf->data, &self->opened, err));
+    CPAM_TRY(self->keyless
+                 ? opener_no_key(self->head, self->buf->data, &self->opened, err)
+                 : opener_unlock(self->opener, self->head, self->buf->data, &self->opened, err));
     CPAM_TRY(sha256_new(&self->frames_digest, err));
     collect(self, OPEN_FRAME_HEADER, self->frame_head, OBJECT_FRAME_HEADER_SIZE);
     return CPAM_OK;
@@ -122,9 +125,19 @@ on_frame_header(struct object_open *self, struct cpam_err *err)
 }
 
 static enum cpam_status
-on_final(struct object_open *self, const uint8_t *text, struct cpam_err *err)
+check_promised(struct object_open *self, struct cpam_err *err)
 {
     uint64_t promised = self->opened.header.raw_length;
+
+    if (promised != OBJECT_LENGTH_UNKNOWN && promised != self->raw_total)
+        return cpam_fail(err, CPAM_CORRUPT, 0, "it has %llu bytes of content, its header says %llu",
+                         (unsigned long long) self->raw_total, (unsigned long long) promised);
+    return CPAM_OK;
+}
+
+static enum cpam_status
+on_final(struct object_open *self, const uint8_t *text, struct cpam_err *err)
+{
     size_t size = self->frame.rlen;
     bool more = self->opened.header.kind == OBJECT_WAL; /* an index may follow, not known here */
 
@@ -136,9 +149,7 @@ on_final(struct object_open *self, const uint8_t *text, struct cpam_err *err)
                              memcmp(text + FINAL_SIZE, self->list.data, self->list.size) != 0)
                       : size != FINAL_SIZE && !more)
         return cpam_fail(err, CPAM_CORRUPT, 0, "its final frame lists other frames than it has");
-    if (promised != OBJECT_LENGTH_UNKNOWN && promised != self->raw_total)
-        return cpam_fail(err, CPAM_CORRUPT, 0, "it has %llu bytes of content, its header says %llu",
-                         (unsigned long long) self->raw_total, (unsigned long long) promised);
+    CPAM_TRY(check_promised(self, err));
     collect(self, OPEN_TAIL, self->buf->data, OBJECT_TAIL_SIZE);
     return CPAM_OK;
 }
@@ -161,6 +172,22 @@ on_data(struct object_open *self, const uint8_t *plain, struct cpam_err *err)
     return sink_write(self->base.next, plain, self->frame.rlen, err);
 }
 
+/* Keyless: what the frame headers say is counted, and proven by the tail's signature. */
+static enum cpam_status
+on_unopened(struct object_open *self, struct cpam_err *err)
+{
+    if (self->frame.final)
+    {
+        CPAM_TRY(check_promised(self, err));
+        collect(self, OPEN_TAIL, self->buf->data, OBJECT_TAIL_SIZE);
+        return CPAM_OK;
+    }
+    self->index++;
+    self->raw_total += self->frame.rlen;
+    collect(self, OPEN_FRAME_HEADER, self->frame_head, OBJECT_FRAME_HEADER_SIZE);
+    return CPAM_OK;
+}
+
 static enum cpam_status
 on_frame(struct object_open *self, struct cpam_err *err)
 {
@@ -169,6 +196,8 @@ on_frame(struct object_open *self, struct cpam_err *err)
 
     CPAM_TRY(sha256_add(self->frames_digest, self->frame_head, OBJECT_FRAME_HEADER_SIZE, err));
     CPAM_TRY(sha256_add(self->frames_digest, data, self->need, err));
+    if (self->keyless)
+        return on_unopened(self, err);
     if (self->frame.codec != CODEC_NONE)
     {
         CPAM_TRY(opener_scratch(&self->opener->plain, self->opened.frame_size, err));
@@ -303,9 +332,9 @@ keep_want(struct object_open *self, const struct object_want *want, struct cpam_
     return CPAM_OK;
 }
 
-enum cpam_status
-object_open_push(struct sink **chain, struct object_opener *opener, const struct object_want *want,
-                 struct object_header *header, struct cpam_err *err)
+static enum cpam_status
+open_push(struct sink **chain, struct object_opener *opener, const struct object_want *want,
+          bool keyless, struct object_header *header, struct cpam_err *err)
 {
     struct object_open *self = calloc(1, sizeof(*self));
     enum cpam_status status;
@@ -315,6 +344,7 @@ object_open_push(struct sink **chain, struct object_opener *opener, const struct
     self->base.ops = &object_open_ops;
     self->opener = opener;
     self->told = header;
+    self->keyless = keyless;
     status = keep_want(self, want, err);
     if (status != CPAM_OK)
     {
@@ -327,4 +357,18 @@ object_open_push(struct sink **chain, struct object_opener *opener, const struct
     self->base.next = *chain;
     *chain = &self->base;
     return CPAM_OK;
+}
+
+enum cpam_status
+object_open_push(struct sink **chain, struct object_opener *opener, const struct object_want *want,
+                 struct object_header *header, struct cpam_err *err)
+{
+    return open_push(chain, opener, want, false, header, err);
+}
+
+enum cpam_status
+object_prove_push(struct sink **chain, struct object_opener *opener, const struct object_want *want,
+                  struct object_header *header, struct cpam_err *err)
+{
+    return open_push(chain, opener, want, true, header, err);
 }

@@ -201,18 +201,39 @@ remember_session_key(struct object_opener *opener, const uint8_t *commitment, st
     return CPAM_OK;
 }
 
-enum cpam_status
-opener_unlock(struct object_opener *opener, const uint8_t data[OBJECT_HEADER_SIZE],
-              const uint8_t *stanzas, struct opened *opened, struct cpam_err *err)
+static enum cpam_status
+check_stanzas(const uint8_t *stanzas, struct opened *opened, struct cpam_err *err)
 {
     const struct header *header = &opened->header;
-    CPAM_AUTO(secret_free) struct secret *key = NULL;
     uint8_t digest[SHA256_SIZE];
 
     opened->frame_size = UINT32_C(1) << header->frame_log2;
     CPAM_TRY(sha256_of(stanzas, header->stanzas_size, digest, err));
     if (memcmp(digest, header->stanzas, SHA256_SIZE) != 0)
         return cpam_fail(err, CPAM_CORRUPT, 0, "its stanzas are not those of its header");
+    return CPAM_OK;
+}
+
+enum cpam_status
+opener_no_key(const uint8_t data[OBJECT_HEADER_SIZE], const uint8_t *stanzas, struct opened *opened,
+              struct cpam_err *err)
+{
+    if (opened->header.authority.algorithm != AUTHORITY_ED25519)
+        return cpam_fail(err, CPAM_UNKNOWN, 0,
+                         "it has no writer's signature: without an identity that opens it nobody"
+                         " can tell whether it is whole");
+    CPAM_TRY(check_stanzas(stanzas, opened, err));
+    return sha256_of(data, OBJECT_HEADER_SIZE, opened->seal.h, err);
+}
+
+enum cpam_status
+opener_unlock(struct object_opener *opener, const uint8_t data[OBJECT_HEADER_SIZE],
+              const uint8_t *stanzas, struct opened *opened, struct cpam_err *err)
+{
+    const struct header *header = &opened->header;
+    CPAM_AUTO(secret_free) struct secret *key = NULL;
+
+    CPAM_TRY(check_stanzas(stanzas, opened, err));
     if (!header->sealed)
         return frame_seal_init(NULL, data, false, &opened->seal, err);
     if (find_session_key(opener, header->commitment) == NULL)

@@ -67,9 +67,14 @@ lent_free(struct sink *sink)
     (void) sink; /* lives on its user's stack, and `to` is not ours */
 }
 
+/* object_open_push or object_prove_push. */
+typedef enum cpam_status (*opening_push)(struct sink **chain, struct object_opener *opener,
+                                         const struct object_want *want,
+                                         struct object_header *header, struct cpam_err *err);
+
 static enum cpam_status
 open_held(struct repo *repo, const struct object_want *want, const struct cpam_buf *sealed,
-          struct sink *to, struct object_header *header, struct cpam_err *err)
+          opening_push push, struct sink *to, struct object_header *header, struct cpam_err *err)
 {
     static const struct sink_ops ops = {lent_write, lent_finish, lent_free};
     struct sink_lent lent = {{&ops, NULL}, to};
@@ -77,13 +82,13 @@ open_held(struct repo *repo, const struct object_want *want, const struct cpam_b
     struct object_opener *opener;
 
     CPAM_TRY(repo_opener(repo, &opener, err));
-    CPAM_TRY(object_open_push(&chain, opener, want, header, err));
+    CPAM_TRY(push(&chain, opener, want, header, err));
     CPAM_TRY(sink_write(chain, sealed->data, sealed->size, err));
     return sink_finish(chain, err);
 }
 
 static enum cpam_status
-read_streamed(struct repo *repo, const struct object_want *want, struct sink *to,
+read_streamed(struct repo *repo, const struct object_want *want, opening_push push, struct sink *to,
               struct object_header *header, struct cpam_err *err)
 {
     static const struct sink_ops ops = {lent_write, lent_finish, lent_free};
@@ -98,14 +103,14 @@ read_streamed(struct repo *repo, const struct object_want *want, struct sink *to
     /* the header that was authenticated, and no other */
     struct object_want exact = *want;
     exact.h = chosen.h;
-    CPAM_TRY(object_open_push(&chain, opener, &exact, header, err));
+    CPAM_TRY(push(&chain, opener, &exact, header, err));
     CPAM_TRY(store_get(repo_store(repo), want->name, info.version, NULL, chain, &info, err));
     return sink_finish(chain, err);
 }
 
-enum cpam_status
-object_read(struct repo *repo, const struct object_want *want, size_t held_max, struct sink *to,
-            struct object_header *header, struct cpam_err *err)
+static enum cpam_status
+read_whole(struct repo *repo, const struct object_want *want, size_t held_max, opening_push push,
+           struct sink *to, struct object_header *header, struct cpam_err *err)
 {
     CPAM_AUTO(cpam_buf_clear) struct cpam_buf sealed = {0};
     struct object_header found;
@@ -114,7 +119,7 @@ object_read(struct repo *repo, const struct object_want *want, size_t held_max, 
     enum cpam_status status;
 
     if (held_max == 0)
-        return read_streamed(repo, want, to, header, err);
+        return read_streamed(repo, want, push, to, header, err);
     CPAM_TRY(repo_opener(repo, &opener, err));
     struct header_check check = {opener, want, &found};
     status = authentic_get(repo_store(repo), want->name, NULL, held_max, header_check, &check,
@@ -122,9 +127,23 @@ object_read(struct repo *repo, const struct object_want *want, size_t held_max, 
     if (status == CPAM_INVALID)
     {
         cpam_buf_clear(&sealed);
-        return read_streamed(repo, want, to, header, err);
+        return read_streamed(repo, want, push, to, header, err);
     }
     if (status != CPAM_OK)
         return status;
-    return open_held(repo, want, &sealed, to, header, err);
+    return open_held(repo, want, &sealed, push, to, header, err);
+}
+
+enum cpam_status
+object_read(struct repo *repo, const struct object_want *want, size_t held_max, struct sink *to,
+            struct object_header *header, struct cpam_err *err)
+{
+    return read_whole(repo, want, held_max, object_open_push, to, header, err);
+}
+
+enum cpam_status
+object_prove(struct repo *repo, const struct object_want *want, size_t held_max,
+             struct object_header *header, struct cpam_err *err)
+{
+    return read_whole(repo, want, held_max, object_prove_push, NULL, header, err);
 }

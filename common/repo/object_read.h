@@ -20,4 +20,11 @@ enum cpam_status object_read(struct repo *repo, const struct object_want *want, 
                              struct sink *to, struct object_header *header,
                              struct cpam_err *err) CPAM_CHECK;
 
+/*
+ * The same for a host that holds no identity: read whole and proven by its writer's signatures,
+ * without opening it.  CPAM_UNKNOWN for an object without a writer's signature.
+ */
+enum cpam_status object_prove(struct repo *repo, const struct object_want *want, size_t held_max,
+                              struct object_header *header, struct cpam_err *err) CPAM_CHECK;
+
 #endif

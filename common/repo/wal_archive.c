@@ -15,6 +15,7 @@
 #include "base/text.h"
 #include "io/file.h"
 #include "repo/layout.h"
+#include "repo/object_read.h"
 #include "repo/wal_item.h"
 #include "repo/wal_seal.h"
 
@@ -128,40 +129,34 @@ compare_free(struct sink *sink)
 }
 
 /*
- * The ids differ although the lengths do not.  After a rotation of keys the same content has
- * another id (format-1.md section 0), so where an identity is held the content itself decides; it
- * also tells what the stored file is.
+ * Read what is stored, all of it, and compare: what is answered 0 has to be there in every byte, and
+ * a header that says so is not enough (whoever can write to the store can cut an object off behind
+ * it).  It also tells what the stored file is, and decides after a rotation of keys, when the same
+ * content has another id (format-1.md section 0).  Without an identity the id tells that it is the
+ * same content, and the writer's signature over all frames that it is all there.
  */
 static enum cpam_status
-compare_content(struct putting *put, bool *same, struct wal_page *page, bool *has_page,
-                struct cpam_err *err)
+compare_content(struct putting *put, struct object_header *stored, bool *same,
+                struct wal_page *page, bool *has_page, struct cpam_err *err)
 {
     static const struct sink_ops ops = {compare_write, compare_finish, compare_free};
     struct comparing compare = {.base.ops = &ops, .put = put};
+    struct object_want want = {
+        .kind = wal_object_kind(put->item->name.kind), .sysid = put->item->sysid, .name = put->key};
     struct cpam_err ignored;
 
-    *same = false;
-    *has_page = false;
     if (!keyring_can_open(repo_keyring(put->repo)))
+    {
+        CPAM_TRY(object_prove(put->repo, &want, WAL_HELD_MAX, stored, err));
+        *same = stored->raw_length == put->item->size &&
+                memcmp(stored->content_id, put->content_id, CONTENT_ID_SIZE) == 0;
         return CPAM_OK;
-    CPAM_TRY(wal_object_read(put->repo, put->item->sysid, put->key,
-                             wal_object_kind(put->item->name.kind), &compare.base, NULL, err));
+    }
+    CPAM_TRY(object_read(put->repo, &want, WAL_HELD_MAX, &compare.base, stored, err));
     *same = !compare.differs && compare.at == put->item->size;
     *has_page = compare.at >= sizeof(compare.head) &&
                 wal_page_parse(compare.head, sizeof(compare.head), page, &ignored) == CPAM_OK;
     return CPAM_OK;
-}
-
-/* Could an object of this size hold what its header says?  Cut-off objects are not "there". */
-static bool
-size_plausible(const struct object_header *header, uint64_t size)
-{
-    uint64_t frames = (header->raw_length + header->frame_size - 1) / header->frame_size;
-    uint64_t least = OBJECT_HEADER_SIZE + (uint64_t) header->stanzas_size +
-                     frames * (OBJECT_FRAME_HEADER_SIZE + OBJECT_TAG_SIZE + 1) +
-                     OBJECT_FRAME_HEADER_SIZE + OBJECT_TAG_SIZE + 16 + OBJECT_TAIL_SIZE;
-
-    return header->raw_length == OBJECT_LENGTH_UNKNOWN || size >= least;
 }
 
 static enum cpam_status
@@ -207,33 +202,23 @@ look(struct putting *put, enum verdict *verdict, uint8_t h[SHA256_SIZE], struct 
     struct object_header stored;
     struct wal_page page;
     bool same = false, has_page = false;
-    uint64_t size = 0;
     enum cpam_status status;
 
     *verdict = VERDICT_ABSENT;
-    status = wal_object_header(put->repo, put->item->sysid, put->key,
-                               wal_object_kind(put->item->name.kind), &stored, &size, err);
+    status = compare_content(put, &stored, &same, &page, &has_page, err);
     /* with nothing but a marker, the name is free for put-if-absent to decide */
     if (status == CPAM_NOT_FOUND || status == CPAM_UNKNOWN)
         return CPAM_OK;
     if (status == CPAM_CORRUPT || status == CPAM_FOREIGN)
-        cpam_err_hint(err, "something that this repository's writer did not write has this name: "
-                           "run cpam-verify, and find out who can write to the store");
+        cpam_err_hint(err,
+                      "the server keeps its file; what is stored as \"%s\" is damaged, or was not"
+                      " written here: find out who can write to the store, move it out of the way"
+                      " (and keep it), and this push goes through",
+                      put->key);
     if (status != CPAM_OK)
         return status;
     if (h != NULL)
         memcpy(h, stored.h, SHA256_SIZE);
-    if (!size_plausible(&stored, size))
-        return cpam_fail(err, CPAM_CORRUPT, 0,
-                         "\"%s\" is archived, but cut short: %" PRIu64 " bytes can't hold %" PRIu64
-                         " bytes of content",
-                         put->key, size, stored.raw_length);
-    if (stored.raw_length == put->item->size)
-    {
-        same = memcmp(stored.content_id, put->content_id, CONTENT_ID_SIZE) == 0;
-        if (!same)
-            CPAM_TRY(compare_content(put, &same, &page, &has_page, err));
-    }
     *verdict = same ? VERDICT_SAME : VERDICT_OTHER;
     if (!same)
         refuse_other(put, &stored, has_page ? &page : NULL, err);
@@ -277,7 +262,7 @@ put_name(struct putting *put, enum verdict *verdict, bool *was_there, struct cpa
                          put->key);
     /* our own header hash: the object is this very one, and the answer to its put was lost */
     *was_there = *verdict == VERDICT_SAME && memcmp(stored_h, digest.h, SHA256_SIZE) != 0;
-    return CPAM_OK;
+    return *was_there ? store_settle(repo_store(put->repo), put->key, err) : CPAM_OK;
 }
 
 static enum cpam_status

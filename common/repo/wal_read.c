@@ -13,31 +13,13 @@
 #include "repo/object_read.h"
 #include "repo/wal_seal.h"
 
-enum
-{
-    HELD_MAX = 80 << 20 /* bytes of a sealed object that are held in memory */
-};
-
-enum cpam_status
-wal_object_header(struct repo *repo, uint64_t sysid, const char *key, enum object_kind kind,
-                  struct object_header *out, uint64_t *size, struct cpam_err *err)
-{
-    struct object_want want = {.kind = kind, .sysid = sysid, .name = key};
-    struct store_info info;
-
-    CPAM_TRY(object_choose(repo, &want, out, &info, err));
-    if (size != NULL)
-        *size = info.size;
-    return CPAM_OK;
-}
-
 enum cpam_status
 wal_object_read(struct repo *repo, uint64_t sysid, const char *key, enum object_kind kind,
                 struct sink *to, struct object_header *header, struct cpam_err *err)
 {
     struct object_want want = {.kind = kind, .sysid = sysid, .name = key};
 
-    return object_read(repo, &want, HELD_MAX, to, header, err);
+    return object_read(repo, &want, WAL_HELD_MAX, to, header, err);
 }
 
 /*
@@ -168,12 +150,13 @@ wal_archive_header(struct repo *repo, uint64_t sysid, const char *name, struct o
                    struct cpam_err *err)
 {
     struct archive_name parsed;
+    struct store_info info;
     char key[LAYOUT_KEY_MAX];
 
     CPAM_TRY(archive_name_parse(name, &parsed, err));
     layout_wal(sysid, &parsed, key);
-    enum cpam_status status =
-        wal_object_header(repo, sysid, key, wal_object_kind(parsed.kind), out, NULL, err);
+    struct object_want want = {.kind = wal_object_kind(parsed.kind), .sysid = sysid, .name = key};
+    enum cpam_status status = object_choose(repo, &want, out, &info, err);
     if (status != CPAM_OK)
         cpam_err_prefix(err, "repository \"%s\"", repo_name(repo));
     return status;

@@ -6,6 +6,11 @@
 
 #include "repo/wal_item.h"
 
+enum
+{
+    WAL_HELD_MAX = 80 << 20 /* bytes of a sealed object that are held in memory */
+};
+
 enum object_kind wal_object_kind(enum archive_name_kind kind);
 
 /* The id of the item's content under this key in this repository. */
@@ -20,11 +25,6 @@ enum cpam_status wal_content_id(struct repo *repo, struct wal_item *item, const 
 enum cpam_status wal_seal_put(struct repo *repo, struct wal_item *item, const char *key,
                               const uint8_t content_id[CONTENT_ID_SIZE],
                               struct object_digest *digest, struct cpam_err *err) CPAM_CHECK;
-
-/* The authenticated header of the oldest genuine version; *size (may be NULL) of that object. */
-enum cpam_status wal_object_header(struct repo *repo, uint64_t sysid, const char *key,
-                                   enum object_kind kind, struct object_header *out, uint64_t *size,
-                                   struct cpam_err *err) CPAM_CHECK;
 
 /* The content of the oldest genuine version into `to`, which is neither finished nor freed. */
 enum cpam_status wal_object_read(struct repo *repo, uint64_t sysid, const char *key,

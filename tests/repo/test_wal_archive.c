@@ -354,10 +354,19 @@ START_TEST(F3_truncated_object_is_refused)
         enum cpam_status status = wal_pull(self.repo, SEGMENT, &back, &err);
         ck_assert_msg(status == CPAM_CORRUPT, "%zu bytes: %s", size, cpam_status_name(status));
     }
-    /* and it is not "there" for a push */
-    stored->size = 330;
-    ck_fails(wal_push(self.repo, SEGMENT, REPO_SYSID, &was_there, &err), CPAM_CORRUPT, "cut short",
+    /* and, whole header or not, it is not "there" for a push */
+    for (size_t size = whole - 1; size >= 330; size /= 2)
+    {
+        stored->size = size;
+        ck_fails(wal_push(self.repo, SEGMENT, REPO_SYSID, &was_there, &err), CPAM_CORRUPT,
+                 "cut short", &err);
+        ck_assert_ptr_nonnull(strstr(err.hint, "move it out of the way"));
+    }
+    stored->size = whole;
+    stored->data[whole / 2] ^= 1;
+    ck_fails(wal_push(self.repo, SEGMENT, REPO_SYSID, &was_there, &err), CPAM_CORRUPT, "frame",
              &err);
+    stored->data[whole / 2] ^= 1;
     stored->size = whole;
 }
 END_TEST
