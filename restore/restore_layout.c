@@ -23,7 +23,6 @@ struct layout
     char path[MANIFEST_PATH_MAX];
 };
 
-/* The file is made.  One without bytes is on disk now; the others are when their packs are. */
 static enum cpam_status
 file_end(struct layout *self, struct cpam_err *err)
 {
@@ -32,12 +31,6 @@ file_end(struct layout *self, struct cpam_err *err)
     if (!self->is_open)
         return CPAM_OK;
     self->is_open = false;
-    enum cpam_status status = self->has_bytes ? CPAM_OK : file_sync(io, self->fd, self->path, err);
-    if (status != CPAM_OK)
-    {
-        io->ops->close(io, self->fd);
-        return status;
-    }
     return file_close(io, self->fd, self->path, err);
 }
 

@@ -30,6 +30,7 @@ struct scatter
     int fd;      /* of the file written last */
     uint64_t open_path;
     bool is_open;
+    uint64_t open_bytes; /* written to it since it was opened */
     char path[MANIFEST_PATH_MAX];
 };
 
@@ -47,7 +48,8 @@ file_done(struct scatter *self, struct cpam_err *err)
     if (!self->is_open)
         return CPAM_OK;
     self->is_open = false;
-    enum cpam_status status = file_sync(io, self->fd, self->path, err);
+    enum cpam_status status =
+        self->open_bytes > RESTORE_SMALL ? file_sync(io, self->fd, self->path, err) : CPAM_OK;
     if (status != CPAM_OK)
     {
         io->ops->close(io, self->fd);
@@ -70,6 +72,7 @@ file_want(struct scatter *self, const struct spill_extent *extent, struct cpam_e
     if (self->fd < 0)
         return cpam_fail(err, CPAM_IO, errno, "could not open \"%s\"", self->path);
     self->open_path = extent->path;
+    self->open_bytes = 0;
     self->is_open = true;
     return CPAM_OK;
 }
@@ -97,6 +100,7 @@ scatter_write(struct sink *sink, const void *data, size_t size, struct cpam_err 
         CPAM_TRY(file_want(self, extent, err));
         CPAM_TRY(file_write_at(self->job->io, self->fd, self->path, part, part_size,
                                extent->at + (begin - from), err));
+        self->open_bytes += part_size;
         extent->crc = crc32c(extent->crc, part, part_size);
         extent->written = stop == to;
         if (self->job->wrote != NULL)

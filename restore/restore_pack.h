@@ -3,7 +3,10 @@
  *
  * The pack's header is held against the hash the manifest names before anything is opened, each
  * frame is authenticated before a byte of it is used, and the digest of all frames is compared at
- * the end.  Every file written to is fsynced before the pack counts as done.
+ * the end.
+ *
+ * Files that got much are fsynced here, by the worker.  Small ones are left to the last passage
+ * (restore_proof.h): one commit of the file system's journal then serves thousands of them.
  */
 #ifndef CPAM_RESTORE_RESTORE_PACK_H
 #define CPAM_RESTORE_RESTORE_PACK_H
@@ -14,6 +17,7 @@
 
 enum
 {
+    RESTORE_SMALL = 256 * 1024, /* bytes; a file up to this is fsynced and read back at the end */
     RESTORE_HELD_MAX = 48 << 20 /* bytes of a pack that is held in memory while it comes */
 };
 

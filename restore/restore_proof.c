@@ -16,6 +16,7 @@
 #include "pg/backup_label.h"
 #include "pg/backup_manifest.h"
 #include "pg/crc32c.h"
+#include "restore_pack.h"
 #include "restore_tree.h"
 
 enum
@@ -56,6 +57,52 @@ manifest_digest(void *arg, uint8_t out[32], struct cpam_err *err)
     return sha256_end(((struct proof *) arg)->sha, out, err);
 }
 
+/* CRC of what a read returns, up to RESTORE_SMALL bytes of it. */
+static enum cpam_status
+crc_of_file(struct io *io, int fd, const char *path, uint32_t *out, struct cpam_err *err)
+{
+    uint8_t data[16 * 1024];
+    uint64_t at = 0;
+    size_t got = sizeof(data);
+
+    for (*out = 0; got == sizeof(data) && at <= RESTORE_SMALL; at += got)
+    {
+        CPAM_TRY(file_read_at(io, fd, path, data, sizeof(data), at, &got, err));
+        *out = crc32c(*out, data, got);
+    }
+    return CPAM_OK;
+}
+
+/* On disk, and, if it is small, as it was sent there. */
+static enum cpam_status
+file_keep(struct proof *self, uint64_t size, uint32_t crc, struct cpam_err *err)
+{
+    struct io *io = self->files->io;
+    const char *relative;
+    struct restore_place *place = restore_places_of(self->files->places, self->path, &relative);
+    uint32_t found = crc;
+
+    if (place == &self->files->places->items[0])
+        relative = restore_disk_path(relative);
+    int fd = io->ops->open_beneath(io, place->fd, relative, O_RDONLY | O_NOFOLLOW | O_CLOEXEC, 0);
+    if (fd < 0)
+        return cpam_fail(err, CPAM_IO, errno, "could not open \"%s\"", self->path);
+    enum cpam_status status = file_sync(io, fd, self->path, err);
+    if (status == CPAM_OK && size <= RESTORE_SMALL)
+        status = crc_of_file(io, fd, self->path, &found, err);
+    if (status == CPAM_OK && found != crc)
+        status = cpam_fail(err, CPAM_CORRUPT, 0,
+                           "\"%s\": what is on disk is not what was written (CRC %08x instead of "
+                           "%08x)",
+                           self->path, found, crc);
+    if (status != CPAM_OK)
+    {
+        io->ops->close(io, fd);
+        return status;
+    }
+    return file_close(io, fd, self->path, err);
+}
+
 static enum cpam_status
 file_end(struct proof *self, struct cpam_err *err)
 {
@@ -74,6 +121,7 @@ file_end(struct proof *self, struct cpam_err *err)
         size = self->map_size;
         crc = self->map_crc;
     }
+    CPAM_TRY(file_keep(self, size, crc, err));
     return backup_manifest_file(self->manifest, self->path, size, self->entry.mtime, crc, err);
 }
 
