@@ -42,10 +42,14 @@ class S3World(World):
         return keys[0]
 
     def in_time(self, data, name, code, words=(), **how):
-        """The answer, and that it came within the deadline."""
-        done = self.answers(data, name, code, words, **how)
-        self.t.true(done.seconds <= TIMEOUT + GRACE, f"within {TIMEOUT} + {GRACE} s: {done.seconds:.2f}")
-        return done
+        """The answer, and that it came within the deadline.  A machine that is busy with other tests
+        may be late itself: so it is late only if it is late three times."""
+        for _ in range(3):
+            done = self.answers(data, name, code, words, **how)
+            if done.seconds <= TIMEOUT + GRACE:
+                return done
+            self.t.note(f"{name}: {done.seconds:.2f} s")
+        raise AssertionError(f"{done.line} took longer than {TIMEOUT} + {GRACE} s three times")
 
 
 def later(name, by=30):
