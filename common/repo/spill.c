@@ -27,6 +27,11 @@ spill_open(struct io *io, const char *dir, int *fd, struct cpam_err *err)
     uint8_t random[8];
 
     *fd = io->ops->open(io, AT_FDCWD, dir, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+    if (*fd < 0 && errno == ENOENT)
+    {
+        CPAM_TRY(file_make_dirs(io, dir, 0700, err));
+        *fd = io->ops->open(io, AT_FDCWD, dir, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+    }
     if (*fd >= 0)
         return CPAM_OK;
     if (errno != EOPNOTSUPP && errno != EISDIR)
