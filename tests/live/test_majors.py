@@ -1,6 +1,8 @@
 #!/usr/bin/env python3
 """test_majors.py - the same on every supported major of PostgreSQL: 14 to 18 (wider tier)."""
-from harness import cluster, tap
+import os
+
+from harness import cluster, cpam, tap
 
 MAJORS = (14, 15, 16, 17, 18)
 
@@ -14,8 +16,28 @@ def _starts(major):
     return case
 
 
+def _comes_back(major):
+    def case(t):
+        server = cluster.new(t, major=major)
+        config = cpam.write_config(t.folder(), cpam.settings(t.folder(), server))
+        server.configure(**cpam.archive_settings(config)).start()
+        t.exits(cpam.run("cpam-repo", "create", config=config), 0)
+        server.sql("create table x as select generate_series(1, 1000) as a")
+        t.exits(cpam.run("cpam-base-push", config=config), 0)
+        data = os.path.join(t.folder(), "restored")
+        result = cpam.run("cpam-base-fetch", "--latest", data, config=config)
+        t.true(result.code in (0, 3), result.output())
+        copy = cluster.restored(t, data, major=major)
+        copy.start()
+        copy.wait_sql("select not pg_is_in_recovery()")
+        t.equal(copy.sql("select count(*) from x"), "1000")
+
+    return case
+
+
 for _major in MAJORS:
     globals()[f"test_postgresql_{_major}_starts"] = _starts(_major)
+    globals()[f"test_B1_a_backup_of_{_major}_comes_back"] = _comes_back(_major)
 
 
 if __name__ == "__main__":
