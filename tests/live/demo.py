@@ -127,6 +127,9 @@ def archive(narrator, server, config):
                          "generate_series(1, 1000) n")
     narrator.run("cpam-base-push", config=config)
 
+    narrator.tell("Is this database protected?", "cpam-repo check forces a segment through, and answers in a line.")
+    narrator.run("cpam-repo", "check", config=config)
+
 
 def accident(narrator, server):
     narrator.tell("Life goes on after the backup",
