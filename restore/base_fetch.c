@@ -41,7 +41,7 @@ struct base_fetch
     struct recovery_archive *archive;
     struct target_plan plan;
     struct restore_survey *survey;
-    char hole[SEGMENT_NAME_MAX]; /* the segment --accept-end ends in front of */
+    char hole[SEGMENT_NAME_MAX]; /* the segment recovery is to end in front of */
 };
 
 /* The other programs are installed beside this one; in a build tree, a folder further. */
@@ -171,7 +171,9 @@ make_plan(struct base_fetch *self, struct cpam_err *err)
                                  &self->options->tablespace_map, &self->survey, err));
     CPAM_TRY(restore_places_check(self->places, &self->options->tablespace_map, err));
     self->settings.timeline = self->plan.timeline;
-    if (self->target.kind == TARGET_LATEST && self->target.accept_end && self->plan.hole)
+    bool accepted = self->target.kind == TARGET_LATEST && self->target.accept_end;
+
+    if (self->plan.overrun || (self->plan.hole && accepted))
     {
         segment_format(self->plan.missing, self->plan.backup->segment_size, self->hole);
         self->settings.end_before = self->hole + TIMELINE_DIGITS; /* whatever the timeline */

@@ -29,8 +29,9 @@ struct recovery_settings
     bool standby;             /* standby.signal, follows the latest timeline */
     bool recover;             /* in place: archives at once */
     unsigned major;           /* of PostgreSQL */
-    /* --accept-end: the last 16 digits of the segment that is missing though later ones are there.
-       Recovery ends in front of it; cpam-wal-fetch alone would stop the server.  NULL: no hole. */
+    /* The last 16 digits of the segment recovery ends in front of, because --accept-end says so
+       (cpam-wal-fetch alone would stop the server at a hole), or because an older timeline's segment
+       would be taken for it.  NULL: none. */
     const char *end_before;
 };
 

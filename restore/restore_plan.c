@@ -73,10 +73,11 @@ say_wal(const struct restore_plan *plan, struct cpam_buf *out, struct cpam_err *
     if (target->hole)
     {
         segment_format(target->missing, size, first);
-        SAY("hole           segment %s is missing though later ones are there: recovery %s\n",
-            first,
-            plan->settings->end_before != NULL ? "ends in front of it, as you accepted"
-                                               : "can't go past it");
+        SAY("hole           segment %s is missing though %s: recovery %s\n", first,
+            target->overrun ? "an older timeline has its own" : "later ones are there",
+            plan->settings->end_before == NULL ? "can't go past it"
+            : target->overrun                  ? "ends in front of it"
+                                               : "ends in front of it, as you accepted");
     }
     if (target->rival.id != 0)
     {

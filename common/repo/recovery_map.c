@@ -5,6 +5,7 @@
 
 #include <string.h>
 
+#include "base/log.h"
 #include "repo/wal_archive.h"
 
 enum
@@ -22,6 +23,27 @@ struct recovery_archive
 };
 
 static enum cpam_status
+run_insert(struct recovery_archive *self, size_t at, struct wal_run run, struct cpam_err *err)
+{
+    if (self->map.run_count == RUNS_MAX)
+        return cpam_fail(err, CPAM_INVALID, 0, "the WAL archive has more than %d holes", RUNS_MAX);
+    if (self->map.run_count == self->run_cap)
+    {
+        size_t cap = self->run_cap == 0 ? 16 : self->run_cap * 2;
+        struct wal_run *runs = realloc(self->runs, cap * sizeof(*runs));
+
+        if (runs == NULL)
+            return cpam_fail(err, CPAM_NO_MEMORY, 0, "out of memory for the archive's runs");
+        self->runs = runs;
+        self->run_cap = cap;
+    }
+    memmove(&self->runs[at + 1], &self->runs[at], (self->map.run_count - at) * sizeof(*self->runs));
+    self->runs[at] = run;
+    self->map.run_count++;
+    return CPAM_OK;
+}
+
+static enum cpam_status
 on_segment(void *arg, struct segment segment, uint64_t object_size, int64_t modified,
            struct cpam_err *err)
 {
@@ -37,21 +59,9 @@ on_segment(void *arg, struct segment segment, uint64_t object_size, int64_t modi
             last->last = segment.number;
         return CPAM_OK;
     }
-    if (self->map.run_count == RUNS_MAX)
-        return cpam_fail(err, CPAM_INVALID, 0, "the WAL archive has more than %d holes", RUNS_MAX);
-    if (self->map.run_count == self->run_cap)
-    {
-        size_t cap = self->run_cap == 0 ? 16 : self->run_cap * 2;
-        struct wal_run *runs = realloc(self->runs, cap * sizeof(*runs));
-
-        if (runs == NULL)
-            return cpam_fail(err, CPAM_NO_MEMORY, 0, "out of memory for the archive's runs");
-        self->runs = runs;
-        self->run_cap = cap;
-    }
-    self->runs[self->map.run_count++] = (struct wal_run){
+    struct wal_run run = {
         .timeline = segment.timeline, .first = segment.number, .last = segment.number};
-    return CPAM_OK;
+    return run_insert(self, self->map.run_count, run, err);
 }
 
 static enum cpam_status
@@ -75,20 +85,77 @@ timeline_read(struct repo *repo, struct recovery_archive *self, struct timeline 
                                 self, err);
 }
 
-/* No commit in a run is later than its last segment was archived. */
+/* In front of the segment in which a timeline forked off, a run ends: what the old timeline went on
+   to write tells nothing of how far the way to the new one goes. */
 static enum cpam_status
-run_ends_read(struct repo *repo, struct recovery_archive *self, struct cpam_err *err)
+run_cut(struct recovery_archive *self, const struct history_entry *fork, struct cpam_err *err)
 {
+    uint64_t number = fork->switch_point.at / self->map.segment_size;
+
     for (size_t i = 0; i < self->map.run_count; i++)
     {
         struct wal_run *run = &self->runs[i];
+        struct wal_run front = *run;
+
+        if (run->timeline.id != fork->timeline.id || run->first >= number || run->last < number)
+            continue;
+        front.last = number - 1;
+        run->first = number;
+        return run_insert(self, i, front, err);
+    }
+    return CPAM_OK;
+}
+
+static enum cpam_status
+runs_cut(struct recovery_archive *self, struct cpam_err *err)
+{
+    for (size_t i = 0; i < self->map.history_count; i++)
+        for (size_t k = 0; k < self->histories[i]->count; k++)
+            CPAM_TRY(run_cut(self, &self->histories[i]->entries[k], err));
+    return CPAM_OK;
+}
+
+/*
+ * No commit in a run is later than its last segment was archived.  A segment that is not genuine
+ * is as good as not there: what lies in front of it can be reached all the same, and cpam-wal-fetch
+ * lets no recovery go past it.
+ */
+static enum cpam_status
+run_end_read(struct repo *repo, const struct recovery_archive *self, struct wal_run *run,
+             bool *empty, struct cpam_err *err)
+{
+    for (;; run->last--)
+    {
         struct object_header header;
         char name[SEGMENT_NAME_MAX];
 
         segment_format((struct segment){run->timeline, run->last}, self->map.segment_size, name);
-        CPAM_TRY(wal_archive_header(repo, self->map.sysid, name, &header, err));
-        run->last_created = header.created;
+        enum cpam_status status = wal_archive_header(repo, self->map.sysid, name, &header, err);
+        if (status == CPAM_OK)
+            run->last_created = header.created;
+        if (status != CPAM_CORRUPT && status != CPAM_FOREIGN && status != CPAM_INVALID)
+            return status;
+        cpam_log(LOG_WARNING, "WAL segment %s is taken for missing: %s", name, err->text);
+        *empty = run->last == run->first;
+        if (*empty)
+            return CPAM_OK;
     }
+}
+
+static enum cpam_status
+run_ends_read(struct repo *repo, struct recovery_archive *self, struct cpam_err *err)
+{
+    size_t kept = 0;
+
+    for (size_t i = 0; i < self->map.run_count; i++)
+    {
+        bool empty = false;
+
+        CPAM_TRY(run_end_read(repo, self, &self->runs[i], &empty, err));
+        if (!empty)
+            self->runs[kept++] = self->runs[i];
+    }
+    self->map.run_count = kept;
     return CPAM_OK;
 }
 
@@ -134,6 +201,7 @@ recovery_archive_read(struct repo *repo, uint64_t sysid, const struct backup_lis
         return cpam_fail(err, CPAM_NO_MEMORY, 0, "out of memory for what the archive holds");
     for (size_t i = 0; i < count; i++)
         CPAM_TRY(timeline_read(repo, self, timelines[i], first, err));
+    CPAM_TRY(runs_cut(self, err));
     CPAM_TRY(run_ends_read(repo, self, err));
     self->map.backups = backups->items;
     self->map.backup_count = backups->count;

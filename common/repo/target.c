@@ -360,6 +360,17 @@ check_end(const struct selection *self, const struct backup_summary *backup,
             cpam_err_hint(err, "if nothing was changed since then, --latest restores the same");
         return CPAM_UNREACHABLE;
     }
+    if (target->kind == TARGET_LATEST && chain->overrun && !target->accept_end)
+    {
+        snprintf(why, sizeof(why),
+                 "WAL segment %s is not in the archive, and recovery would take an older "
+                 "timeline's instead, with what that one wrote after the fork",
+                 name);
+        unreachable(self, why, err);
+        cpam_err_hint(err, "archive it first; --target-timeline recovers along the older timeline, "
+                           "--accept-end ends in front of this segment");
+        return CPAM_UNREACHABLE;
+    }
     if (target->kind == TARGET_LATEST && chain->hole && !target->accept_end)
     {
         snprintf(why, sizeof(why),
@@ -440,6 +451,7 @@ target_select(const struct recovery_map *map, const struct target *target, struc
     out->segments = chain.count;
     out->missing = chain.missing;
     out->hole = chain.hole;
+    out->overrun = chain.overrun;
     out->latest_reachable = own_timeline ? out->backup->stop_time : latest_of(&chain, out->backup);
     out->unchecked_target = target->kind == TARGET_XID || target->kind == TARGET_NAME;
     if (target->kind == TARGET_LATEST)

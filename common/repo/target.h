@@ -46,7 +46,8 @@ struct target
     bool accept_end;          /* TARGET_LATEST: stop in front of a hole instead of refusing */
 };
 
-/* Contiguous runs of archived WAL of one timeline. */
+/* Contiguous runs of archived WAL of one timeline.  Where a timeline forked off, one run ends in
+   front of the fork's segment and the next begins with it, so that last_created tells of the path. */
 struct wal_run
 {
     struct timeline timeline;
@@ -76,6 +77,7 @@ struct target_plan
     int64_t latest_reachable; /* us since 1970 UTC */
     bool unchecked_target;    /* xid or name: not proven to be there (trap 19) */
     bool hole;                /* a segment is missing though later ones are there */
+    bool overrun;             /* an ancestor has one of its number: recovery must be kept off it */
     struct segment missing;   /* the first that is not there behind `last` */
     /* A timeline off this path has WAL of a later moment than this path: .id 0 if none does. */
     struct timeline rival;

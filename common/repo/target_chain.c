@@ -109,26 +109,16 @@ provider(const struct recovery_map *map, const struct wal_path *path, uint64_t n
     return NULL;
 }
 
-/* The fork's segment is there on an older timeline only: good up to the switch point. */
-static const struct wal_run *
-ancestor_provider(const struct recovery_map *map, const struct wal_path *path, uint64_t number,
-                  size_t *at)
+/* Would recovery find this segment on an older timeline, no older than that of its last segment? */
+static bool
+overruns(const struct recovery_map *map, const struct wal_path *path, uint64_t number, size_t last)
 {
-    uint64_t low = number * map->segment_size;
-    size_t owner = path_owner(path, low + map->segment_size - 1);
+    size_t owner = path_owner(path, number * map->segment_size + map->segment_size - 1);
 
-    for (size_t i = owner; i-- > 0;)
-    {
-        if (path_end(path, i) <= low)
-            return NULL;
-        const struct wal_run *run = run_find(map, path_timeline(path, i), number);
-        if (run != NULL)
-        {
-            *at = i;
-            return run;
-        }
-    }
-    return NULL;
+    for (size_t i = last; i < owner; i++)
+        if (run_find(map, path_timeline(path, i), number) != NULL)
+            return true;
+    return false;
 }
 
 static bool
@@ -192,11 +182,6 @@ wal_chain_walk(const struct recovery_map *map, const struct wal_path *path, stru
 
     out->missing =
         (struct segment){path_timeline(path, path_owner(path, number * size + size - 1)), number};
-    out->hole = later_exists(map, path, number);
-    const struct wal_run *run = ancestor_provider(map, path, number, &at);
-    if (run != NULL)
-    {
-        chain_extend(out, path_timeline(path, at), number, number, run);
-        out->created = 0; /* the run's time is of what came after the fork, off this path */
-    }
+    out->overrun = overruns(map, path, number, at);
+    out->hole = out->overrun || later_exists(map, path, number);
 }

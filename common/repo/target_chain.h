@@ -2,7 +2,7 @@
  * target_chain.h - how far archived WAL goes along a path of timelines, for target.c.
  *
  * Of a segment in which a timeline forked, the descendant's copy is wanted (it begins with the
- * ancestor's content); the ancestor's own will do up to the switch point.
+ * ancestor's content); the ancestor's own will do for a limit in front of the switch point.
  */
 #ifndef CPAM_REPO_TARGET_CHAIN_H
 #define CPAM_REPO_TARGET_CHAIN_H
@@ -27,7 +27,11 @@ struct wal_chain
     struct segment first, last;
     int64_t created; /* of `last`, us since 1970 UTC; 0 if not known */
     struct segment missing;
-    bool hole; /* a later segment of the path is there */
+    bool hole; /* a later segment of the path is there, or `overrun` */
+    /* An ancestor has a segment of the missing one's number.  Recovery would take it instead, and
+       go on with what the ancestor wrote behind the fork, which is not of this path: shown on
+       PostgreSQL 15, which looks through all timelines from that of its last segment on. */
+    bool overrun;
 };
 
 /* From the segment of `start` to the one of byte `limit` (UINT64_MAX: as far as it goes). */

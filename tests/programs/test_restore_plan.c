@@ -112,6 +112,9 @@ START_TEST(T2_hole_and_rival_are_said)
     told.settings.end_before = "000000000000000D";
     text_of(&told, false, false, &text);
     says(&text, "ends in front of it, as you accepted");
+    told.plan.overrun = true;
+    text_of(&told, false, false, &text);
+    says(&text, "is missing though an older timeline has its own: recovery ends in front of it\n");
     restore_places_free(told.places);
 }
 END_TEST

@@ -437,37 +437,78 @@ START_TEST(T2_hole_is_named)
 }
 END_TEST
 
-START_TEST(T2_fork_segment_of_the_ancestor_will_do_up_to_the_switch)
+START_TEST(T2_fork_segment_of_the_ancestor_is_not_taken_past_the_fork)
 {
     struct cpam_err err;
     CPAM_AUTO(picture_free) struct picture *self = picture_new();
     struct target_plan plan;
     struct target target = {.kind = TARGET_LATEST, .timeline = {2}};
 
-    /* just promoted: the history is archived, no segment of timeline 2 yet; 1 went on */
+    /* just promoted: the history is archived, no segment of timeline 2 yet; 1 went on.  PostgreSQL
+       would replay 1's segment 30 and all behind it, and call that timeline 2. */
     self->map.backup_count = 2;
-    self->map.run_count = 1;
+    self->runs[0] = run(1, 2, 29);
+    self->runs[1] = run(1, 30, 39);
+    self->map.run_count = 2;
+    ck_fails(target_select(&self->map, &target, &plan, &err), CPAM_UNREACHABLE,
+             "WAL segment 00000002000000000000001E is not in the archive, and recovery would take "
+             "an older timeline's instead",
+             &err);
+    ck_assert_ptr_nonnull(strstr(err.hint, "--target-timeline"));
+    target.accept_end = true;
     ck_ok(target_select(&self->map, &target, &plan, &err), &err);
-    ck_assert_uint_eq(plan.last.number, 30);
-    ck_assert_uint_eq(plan.last.timeline.id, 1);
-    ck_assert(!plan.hole);
-    /* the segment's time tells nothing of the part before the fork */
-    ck_assert_int_eq(plan.latest_reachable, SEC(211));
+    ck_assert(plan.hole && plan.overrun);
+    ck_assert_uint_eq(plan.last.number, 29);
+    ck_assert_uint_eq(plan.missing.number, 30);
+    ck_assert_int_eq(plan.latest_reachable, SEC(299));
     ck_assert_uint_eq(plan.rival.id, 1);
     ck_assert_int_eq(plan.rival_created, SEC(399));
+    /* what lies in front of that segment can be reached all the same */
+    target = (struct target){.kind = TARGET_TIME, .time = SEC(299), .timeline = {2}};
+    ck_ok(target_select(&self->map, &target, &plan, &err), &err);
+    ck_assert(plan.overrun);
+    target.time++;
+    ck_fails(target_select(&self->map, &target, &plan, &err), CPAM_UNREACHABLE,
+             "the archive has a hole at WAL segment 00000002000000000000001E", &err);
     target = (struct target){.kind = TARGET_LSN, .lsn = {30 * SIZE + 0xFF}, .timeline = {2}};
     ck_ok(target_select(&self->map, &target, &plan, &err), &err);
+    ck_assert(!plan.overrun);
     target.lsn.at++;
     ck_fails(target_select(&self->map, &target, &plan, &err), CPAM_UNREACHABLE,
              "WAL segment 00000002000000000000001E is not in the archive", &err);
-    /* and the other way round: only the child's copy of the fork's segment */
+    /* the same where the fork is the edge of a segment */
+    history_free(self->histories[0]);
+    self->histories[0] = history(2, "1\t0/1E000000\tx\n");
+    target = (struct target){.kind = TARGET_LATEST, .timeline = {2}};
+    ck_fails(target_select(&self->map, &target, &plan, &err), CPAM_UNREACHABLE,
+             "recovery would take an older timeline's instead", &err);
+    /* 1 ended in front of the fork: nothing can be taken for what is missing */
+    self->map.run_count = 1;
+    ck_ok(target_select(&self->map, &target, &plan, &err), &err);
+    ck_assert(!plan.hole);
+    ck_assert_uint_eq(plan.last.number, 29);
+}
+END_TEST
+
+START_TEST(T2_fork_segment_of_the_child_will_do)
+{
+    struct cpam_err err;
+    CPAM_AUTO(picture_free) struct picture *self = picture_new();
+    struct target_plan plan;
+    struct target target = {.kind = TARGET_LATEST, .timeline = {2}};
+
+    self->map.backup_count = 2;
     self->runs[0] = run(1, 2, 29);
     self->runs[1] = run(2, 30, 31);
     self->map.run_count = 2;
-    target = (struct target){.kind = TARGET_LATEST, .timeline = {2}};
     ck_ok(target_select(&self->map, &target, &plan, &err), &err);
     ck_assert_uint_eq(plan.last.number, 31);
     ck_assert_uint_eq(plan.rival.id, 0);
+    /* behind the end of 2, 1 is not looked at any more, however far it went on */
+    self->runs[0] = run(1, 2, 39);
+    ck_ok(target_select(&self->map, &target, &plan, &err), &err);
+    ck_assert_uint_eq(plan.last.number, 31);
+    ck_assert(!plan.hole);
 }
 END_TEST
 
@@ -541,7 +582,8 @@ suite(void)
     tcase_add_loop_test(tcase, T1_unreachable_target_is_refused, 0, ROWS(refused));
     tcase_add_test(tcase, T1_trap11_backup_behind_the_fork);
     tcase_add_test(tcase, T2_hole_is_named);
-    tcase_add_test(tcase, T2_fork_segment_of_the_ancestor_will_do_up_to_the_switch);
+    tcase_add_test(tcase, T2_fork_segment_of_the_ancestor_is_not_taken_past_the_fork);
+    tcase_add_test(tcase, T2_fork_segment_of_the_child_will_do);
     tcase_add_test(tcase, T2_later_wal_of_another_timeline_is_told);
     tcase_add_test(tcase, T1_nothing_to_restore_from);
     tcase_add_test(tcase, T1_xids_go_round);
