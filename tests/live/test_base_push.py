@@ -175,6 +175,23 @@ def test_B7_no_backup_with_archiving_off(t):
     t.equal(world.summaries(), [])
 
 
+def test_B7_trap30_the_session_outlives_every_timeout(t):
+    world = World(t)
+    world.pg.pgbench("-i", "-s", "20", "-q")
+    for name in ("statement_timeout", "idle_session_timeout", "lock_timeout",
+                 "idle_in_transaction_session_timeout"):
+        world.pg.sql(f"alter system set {name} = '50ms'")
+    world.pg.sql("select pg_reload_conf()")
+    cluster.wait_for(lambda: world.pg.psql("select pg_sleep(1)", check=False).returncode != 0,
+                     what="the server ends statements after 50 ms")
+    started = time.monotonic()
+    result = world.push("--json")
+    t.exits(result, 0)
+    # otherwise nothing was shown: the session was open for longer than each of them
+    t.true(time.monotonic() - started > 0.05, "the backup took longer than the timeouts")
+    t.equal(len(world.summaries()), 1)
+
+
 def test_P6_a_cluster_that_is_not_registered_is_refused(t):
     world = World(t)
     other = cluster.new(t, "other")

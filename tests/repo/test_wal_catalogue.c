@@ -119,6 +119,36 @@ START_TEST(trap25_lost_history_is_known_all_the_same)
 }
 END_TEST
 
+START_TEST(P6_trap28_an_upgraded_cluster_does_not_collide)
+{
+    static const char name[] = "000000010000000000000003";
+    struct cluster_record upgraded = {REPO_SYSID + 1, 16, 1 << 20};
+    CPAM_AUTO(free) uint8_t *data = wal_bytes(REPO_SYSID + 1, 1, 3 << 20, 1 << 20, 9);
+    CPAM_AUTO(cpam_buf_clear) struct cpam_buf back = {0};
+    CPAM_AUTO(sink_free) struct sink *to = NULL;
+    struct object_header header;
+    uint64_t known[4];
+    size_t count;
+    bool was_there;
+
+    wal_segment_file(name, 3, 1);
+    push_ok(name, false);
+    /* pg_upgrade: timeline 1 and the same names again, under a new system identifier */
+    wal_file(name, data, 1 << 20);
+    ck_fails(wal_push(self.repo, name, 0, &was_there, &err), CPAM_FOREIGN, "7301234567890123457",
+             &err);
+    ck_ok(cluster_record_put(self.repo, &upgraded, &err), &err);
+    ck_ok(wal_push(self.repo, name, 0, &was_there, &err), &err);
+    ck_assert(!was_there);
+    ck_ok(cluster_record_list(self.repo, known, 4, &count, &err), &err);
+    ck_assert_uint_eq(count, 2);
+    ck_ok(sink_buf_push(&to, &back, 2 << 20, &err), &err);
+    ck_ok(wal_archive_get(self.repo, REPO_SYSID + 1, name, to, &header, &err), &err);
+    ck_assert_uint_eq(back.size, 1 << 20);
+    ck_assert_mem_eq(back.data, data, back.size);
+}
+END_TEST
+
 Suite *
 suite(void)
 {
@@ -126,6 +156,7 @@ suite(void)
     TCase *tcase = tcase_create("catalogue");
 
     tcase_add_checked_fixture(tcase, begin, end);
+    tcase_add_test(tcase, P6_trap28_an_upgraded_cluster_does_not_collide);
     tcase_add_test(tcase, catalogue_tells_what_is_there);
     tcase_add_test(tcase, trap25_lost_history_is_known_all_the_same);
     suite_add_tcase(suite, tcase);
