@@ -77,7 +77,10 @@ take_oldest(struct store *store, const char *key, const struct store_range *rang
         if (!is_verdict(status))
         {
             *err = why;
-            return status;
+            /* it is listed: lost by the store, or removed just now, and no proof of an absence */
+            if (status == CPAM_NOT_FOUND)
+                cpam_err_prefix(err, "version %s is listed, but not there", versions[i].id);
+            return err->status = status == CPAM_NOT_FOUND ? CPAM_UNKNOWN : status;
         }
         cpam_log(LOG_WARNING, "version %s of \"%s\" is not genuine: %s", versions[i].id, key,
                  why.text);

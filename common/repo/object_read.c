@@ -104,7 +104,15 @@ read_streamed(struct repo *repo, const struct object_want *want, opening_push pu
     struct object_want exact = *want;
     exact.h = chosen.h;
     CPAM_TRY(push(&chain, opener, &exact, header, err));
-    CPAM_TRY(store_get(repo_store(repo), want->name, info.version, NULL, chain, &info, err));
+    enum cpam_status status =
+        store_get(repo_store(repo), want->name, info.version, NULL, chain, &info, err);
+    if (status == CPAM_NOT_FOUND)
+    {
+        /* its header was read: whoever takes "not found" for the end of the archive must not */
+        cpam_err_prefix(err, "it vanished while it was read");
+        err->status = status = CPAM_UNKNOWN;
+    }
+    CPAM_TRY(status);
     return sink_finish(chain, err);
 }
 

@@ -251,9 +251,11 @@ static enum cpam_status
 find_version(struct store *store, const char *key, const char *id, struct memory_version **out,
              struct cpam_err *err)
 {
+    struct memory_bucket *bucket = ((struct memory_store *) store)->bucket;
+
     CPAM_TRY(asked(store, key, err));
-    *out = version_named(memory_find(((struct memory_store *) store)->bucket, key), id);
-    if (*out == NULL)
+    *out = version_named(memory_find(bucket, key), id);
+    if (*out == NULL || (id != NULL && bucket->lost != NULL && strcmp(id, bucket->lost) == 0))
         return cpam_fail(err, CPAM_NOT_FOUND, 0, "\"%s\" is not there", key);
     if ((*out)->is_marker)
         return cpam_fail(err, CPAM_UNKNOWN, 0, "\"%s\" is hidden by a delete marker", key);
@@ -284,6 +286,9 @@ memory_get(struct store *store, const char *key, const char *version,
     enum cpam_status status = find_version(store, key, version, &found, err);
     uint64_t offset = range == NULL ? 0 : range->offset;
 
+    if (status == CPAM_OK && range == NULL && found->size > 64 << 20 && bucket->lose_large_at > 0 &&
+        --bucket->lose_large_at == 0)
+        status = cpam_fail(err, CPAM_NOT_FOUND, 0, "\"%s\" is not there", key);
     if (status == CPAM_OK && range != NULL && offset >= found->size)
         status = cpam_fail(err, CPAM_CORRUPT, 0, "\"%s\" ends before %llu", key,
                            (unsigned long long) offset);

@@ -434,6 +434,40 @@ START_TEST(fault5_marker_alone_is_unknown_not_absent)
 }
 END_TEST
 
+/* The versions were listed, and then the store has not got the genuine one: no end of the archive. */
+START_TEST(F1_version_that_is_listed_and_not_there_is_unknown)
+{
+    CPAM_AUTO(cpam_buf_clear) struct cpam_buf back = {0};
+
+    wal_segment_file(SEGMENT, 3, 1);
+    push_ok(SEGMENT, false);
+    struct memory_version *genuine = memory_current(&self.bucket, KEY);
+    self.bucket.lost = genuine->id;
+    memory_delete(&self.bucket, KEY);
+    ck_fails(wal_pull(self.repo, SEGMENT, &back, &err), CPAM_UNKNOWN, "is listed, but not there",
+             &err);
+    self.bucket.lost = NULL;
+    ck_ok(wal_pull(self.repo, SEGMENT, &back, &err), &err);
+}
+END_TEST
+
+START_TEST(F1_large_segment_that_goes_behind_its_header_is_unknown)
+{
+    CPAM_AUTO(cpam_buf_clear) struct cpam_buf back = {0};
+    uint32_t size = 128 << 20;
+    uint8_t *data = wal_bytes(REPO_SYSID, 1, (uint64_t) 3 * size, size, 1);
+
+    repo_free(self.repo);
+    self.settings.wal_codec = CODEC_NONE;
+    repo_fixture_open(&self);
+    wal_file(SEGMENT, data, size);
+    free(data);
+    push_ok(SEGMENT, false);
+    self.bucket.lose_large_at = 2; /* the first tells that it is too large to be held */
+    ck_fails(wal_pull(self.repo, SEGMENT, &back, &err), CPAM_UNKNOWN, "vanished while", &err);
+}
+END_TEST
+
 START_TEST(P8_large_segment_is_sealed_from_one_content)
 {
     CPAM_AUTO(cpam_buf_clear) struct cpam_buf back = {0};
@@ -512,10 +546,12 @@ suite(void)
     tcase_add_test(plain, F3_truncated_object_is_refused);
     tcase_add_test(plain, E2_object_under_another_name_is_refused);
     tcase_add_test(plain, F1_absent_and_unknown_are_told_apart);
+    tcase_add_test(plain, F1_large_segment_that_goes_behind_its_header_is_unknown);
     tcase_add_test(plain, P8_large_segment_is_sealed_from_one_content);
     tcase_add_test(plain, P8_byte_that_flips_between_reads_is_noticed);
     tcase_add_test(versioned, fault5_oldest_genuine_version_is_the_object);
     tcase_add_test(versioned, fault5_marker_alone_is_unknown_not_absent);
+    tcase_add_test(versioned, F1_version_that_is_listed_and_not_there_is_unknown);
     suite_add_tcase(suite, plain);
     suite_add_tcase(suite, versioned);
     return suite;
