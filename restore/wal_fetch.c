@@ -209,6 +209,13 @@ pause_before_again(const struct fetch *fetch)
     return true;
 }
 
+static enum fetch_answer
+server_gone(const struct fetch *fetch)
+{
+    cpam_log(LOG_ERROR, "%s: the server that asked is gone", fetch->situation->name.text);
+    return FETCH_ANSWER_STOP; /* nobody reads it; recovery.signal stays */
+}
+
 /* Until there is an answer, which is then the exit status. */
 static int
 fetch_until_answered(struct fetch *fetch)
@@ -232,11 +239,11 @@ fetch_until_answered(struct fetch *fetch)
     {
         tell_waiting(fetch, result);
         if (!pause_before_again(fetch))
-        {
-            cpam_log(LOG_ERROR, "%s: the server that asked is gone", situation->name.text);
-            return FETCH_ANSWER_STOP; /* nobody reads it; recovery.signal stays */
-        }
+            return server_gone(fetch);
     }
+    /* it may be gone since the last look, and its next start needs recovery.signal */
+    if (fetch->hold.placed && !fetch_situation_holds(fetch->io, situation))
+        return server_gone(fetch);
     if (fetch_hold_release(&fetch->hold, &err) != CPAM_OK)
     {
         cpam_err_hint(&err, "remove \"recovery.signal\" from the data directory before the next "

@@ -7,7 +7,7 @@ import os
 import shutil
 import subprocess
 
-from push_world import BUILD_ROOT, MIB, World, name, programs, segment, tap, workspace
+from push_world import BUILD_ROOT, MIB, World, control, name, programs, segment, tap, workspace
 
 WANTED = "pg_wal/RECOVERYXLOG"
 CODES = {"recovery.signal": {0, 254}, "standby.signal": {0, 1}}
@@ -146,6 +146,26 @@ def test_F4_what_a_person_gets_is_durable_before_it_appears(t):
     t.lacks(" ".join(steps(WANTED)), "fsync", "steps for the server")
     t.equal(steps(f"pg_wal/{name(1, 2)}"), ["fsync", "close", "rename", "fsync", "close"],
             "for anybody else")
+
+
+def test_trap1_a_server_that_died_meanwhile_keeps_its_recovery_signal(t):
+    """It waited at the end of its recovery, was killed, and only then the answer is there: whoever
+    starts it again must find recovery.signal, or it opens on the old timeline."""
+    w = Archive(t)
+    held = f"{w.data}/recovery.signal"
+    os.unlink(held)
+    workspace.write(f"{w.data}/global/pg_control", control(state=5), 0o600)
+    gone = subprocess.Popen(["true"])
+    gone.wait()
+    workspace.write(f"{w.data}/postmaster.pid", f"{gone.pid}\n{w.data}\n1700000000\n")
+    ask = ("00000003.history", None, "pg_wal/RECOVERYHISTORY")
+    w.expect(w.ask(*ask), 254, "the server that asked is gone")
+    t.true(os.path.exists(held), "recovery.signal stays for the next start")
+    # of a server that lives it is taken away
+    os.unlink(held)
+    workspace.write(f"{w.data}/postmaster.pid", f"{os.getpid()}\n{w.data}\n1700000000\n")
+    w.expect(w.ask(*ask), 1)
+    t.true(not os.path.exists(held), "recovery.signal is taken away before the answer")
 
 
 def test_P11_a_file_system_that_hangs_ends_with_254_in_time(t):
