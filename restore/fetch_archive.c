@@ -123,16 +123,13 @@ deliver(const struct round *round, struct repo *repo, uint64_t sysid, struct cpa
     return fetch_delivery_publish(round->delivery, err);
 }
 
-/* Asks an opened repository.  CPAM_OK with *outcome: it could tell. */
+/* CPAM_OK with *outcome: it could tell. */
 static enum cpam_status
-ask_opened(const struct round *round, struct repo *repo, enum fetch_outcome *outcome,
-           struct cpam_err *err)
+ask_once(const struct round *round, struct repo *repo, uint64_t sysid, enum fetch_outcome *outcome,
+         struct cpam_err *err)
 {
-    uint64_t sysid;
-    enum cpam_status status;
+    enum cpam_status status = deliver(round, repo, sysid, err);
 
-    CPAM_TRY(cluster_of(round->request, repo, &sysid, err));
-    status = deliver(round, repo, sysid, err);
     if (status == CPAM_OK)
     {
         *outcome = FETCH_DELIVERED;
@@ -143,6 +140,30 @@ ask_opened(const struct round *round, struct repo *repo, enum fetch_outcome *out
     if (fetch_delivery_size(round->delivery) > 0)
         return cpam_fail(err, CPAM_UNKNOWN, 0, "it vanished while it was read");
     return absence_of(repo, sysid, &round->request->situation->name, outcome, err);
+}
+
+/*
+ * Asks an opened repository.  Where it is being written to, the file and what comes after it may
+ * have been archived between "not there" and the listing: a hole is one only when it is still there
+ * behind the listing.
+ */
+static enum cpam_status
+ask_opened(const struct round *round, struct repo *repo, enum fetch_outcome *outcome,
+           struct cpam_err *err)
+{
+    uint64_t sysid;
+
+    CPAM_TRY(cluster_of(round->request, repo, &sysid, err));
+    CPAM_TRY(ask_once(round, repo, sysid, outcome, err));
+    if (*outcome != FETCH_HOLE)
+        return CPAM_OK;
+    *outcome = FETCH_UNKNOWN;
+    CPAM_TRY(ask_once(round, repo, sysid, outcome, err));
+    if (*outcome == FETCH_ABSENT)
+        return cpam_fail(err, CPAM_UNKNOWN, 0,
+                         "repository \"%s\": what comes after it was listed, and then was not",
+                         repo_name(repo));
+    return CPAM_OK;
 }
 
 static enum cpam_status

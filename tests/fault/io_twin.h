@@ -17,6 +17,8 @@
  *   CPAM_TWIN_FLIP=FILE:AT:KIND:N    flip a bit of FILE at this offset right before call N of this
  *                                    kind on FILE
  *   CPAM_TWIN_STALL=SECONDS:KIND:PART  calls of this kind on paths with PART in them hang so long
+ *   CPAM_TWIN_MOVE=FROM:TO:KIND:PART rename a file right before the first call of this kind on a path
+ *                                    with PART in it
  *
  * Kinds are the names of struct io_ops' members.  now, monotonic and sleep are not counted.
  */

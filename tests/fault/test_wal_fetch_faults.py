@@ -96,6 +96,25 @@ def test_F1_F2_a_hole_is_254_whatever_fails(t):
     each_call_fails(t, w, name(1, 4), 254, None)
 
 
+def test_F1_what_is_archived_while_it_is_asked_for_is_no_hole(t):
+    """The server that recovers is as far as the one that archives: 4 comes between "not there" and the
+    listing, in which it has 5 and 6 behind it."""
+    w = Recovery(t)
+    w.expect(w.push(w.segment(4)), 0)
+    os.unlink(f"{w.pg_wal}/{name(1, 4)}")
+    path = f"{w.root()}/{w.key_of(name(1, 4))}"
+    os.rename(path, f"{w.folder}/not-yet")
+    code, _, _, said = w.ask(name(1, 4), MOVE=f"{w.folder}/not-yet:{path}:opendir:wal/")
+    t.equal(code, 0, said)
+    t.true(w.delivered() == segment(1, 4), "the segment is delivered")
+    t.true(os.path.exists(path), "it was moved")
+    # a hole stays one
+    os.rename(path, f"{w.folder}/not-yet")
+    code, _, _, said = w.ask(name(1, 4))
+    t.equal(code, 254, said)
+    t.holds(said, "missing although later segments")
+
+
 @tap.limit(600)
 def test_F1_F2_the_end_is_1_or_254(t):
     w = Recovery(t)

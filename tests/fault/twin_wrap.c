@@ -104,6 +104,36 @@ parse_flip(const char *text)
     flip.at = (unsigned) strtoul(fields, NULL, 10);
 }
 
+/* CPAM_TWIN_MOVE=FROM:TO:KIND:PART: before the first call of this kind on a path that holds PART. */
+static struct
+{
+    char *from, *to, *kind, *part;
+    bool done;
+} move;
+
+static void
+move_file(void *arg, unsigned call, const char *kind, const char *path)
+{
+    (void) arg;
+    (void) call;
+    if (move.done || strcmp(kind, move.kind) != 0 || strstr(path, move.part) == NULL)
+        return;
+    move.done = true;
+    if (rename(move.from, move.to) != 0)
+        abort();
+}
+
+static void
+parse_move(const char *text)
+{
+    char *fields = strdup(text);
+
+    move.from = strsep(&fields, ":");
+    move.to = strsep(&fields, ":");
+    move.kind = strsep(&fields, ":");
+    move.part = fields;
+}
+
 /* "N[+][:ERRNO][:KIND]" */
 static void
 parse(const char *text, struct io_twin_plan *plan, bool is_kill)
@@ -131,14 +161,14 @@ parse(const char *text, struct io_twin_plan *plan, bool is_kill)
 static void
 start(void)
 {
-    static const char *const names[] = {"CPAM_TWIN_FAIL", "CPAM_TWIN_KILL",  "CPAM_TWIN_SHORT",
-                                        "CPAM_TWIN_LOG",  "CPAM_TWIN_COUNT", "CPAM_TWIN_FLIP",
-                                        "CPAM_TWIN_STALL"};
+    static const char *const names[] = {"CPAM_TWIN_FAIL",  "CPAM_TWIN_KILL",  "CPAM_TWIN_SHORT",
+                                        "CPAM_TWIN_LOG",   "CPAM_TWIN_COUNT", "CPAM_TWIN_FLIP",
+                                        "CPAM_TWIN_STALL", "CPAM_TWIN_MOVE"};
     struct io_twin_plan plan = {.fail_errno = EIO, .real_clock = true};
-    const char *values[7];
+    const char *values[8];
     bool any = false;
 
-    for (size_t i = 0; i < 7; i++)
+    for (size_t i = 0; i < 8; i++)
     {
         values[i] = getenv(names[i]);
         any = any || values[i] != NULL;
@@ -161,6 +191,11 @@ start(void)
     {
         parse_stall(values[6]);
         plan.hook = hang;
+    }
+    if (values[7] != NULL)
+    {
+        parse_move(values[7]);
+        plan.hook = move_file;
     }
     twin = io_twin_new();
     io_twin_plan(twin, &plan);
