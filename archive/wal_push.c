@@ -93,6 +93,7 @@ run(struct cli *cli, struct cpam_err *err)
         push_item_free(held.item);
         settings_free(held.settings);
     }
+    cli->threads_left = abandoned;
     return status;
 }
 

@@ -270,6 +270,18 @@ parse_and_run(struct cli *cli, int argc, char **argv, struct cpam_err *err)
     return run(cli, &common, err);
 }
 
+static int
+exit_code(const struct cli *cli, enum cpam_status status)
+{
+    const struct exit_table *exits = cli->program->exits;
+
+    if (cli->exit_code >= 0)
+        return cli->exit_code;
+    if (status == CPAM_OK && cli->attention)
+        return exit_code_of(exits, CPAM_STATUS_COUNT);
+    return exit_code_of(exits, status);
+}
+
 int
 program_main(const struct program *program, int argc, char **argv)
 {
@@ -289,9 +301,9 @@ program_main(const struct program *program, int argc, char **argv)
         log_failure(&err);
     settings_free(cli.settings);
     free(cli.options);
-    if (cli.exit_code >= 0)
-        return cli.exit_code;
-    if (status == CPAM_OK && cli.attention)
-        return exit_code_of(program->exits, CPAM_STATUS_COUNT);
-    return exit_code_of(program->exits, status);
+    /* exit(3) would take OpenSSL down under threads that use it, and a crash is above 125 to
+       PostgreSQL.  All that was said is out: stderr has no buffer, and stdout was flushed. */
+    if (cli.threads_left)
+        _exit(exit_code(&cli, status));
+    return exit_code(&cli, status);
 }

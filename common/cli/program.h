@@ -54,8 +54,9 @@ struct cli
     const char *config_path; /* absolute: as it would be written into a restore_command */
     const char *repo;        /* --repo, or NULL */
     bool json;
-    bool attention; /* set by run: done, but something needs a person (exit 3) */
-    int exit_code;  /* set by run to override the table (cpam-wal-fetch); -1: by table */
+    bool attention;    /* set by run: done, but something needs a person (exit 3) */
+    bool threads_left; /* set by run: threads are still at work, so nothing runs at exit */
+    int exit_code;     /* set by run to override the table (cpam-wal-fetch); -1: by table */
 };
 
 struct program

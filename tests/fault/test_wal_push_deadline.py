@@ -176,5 +176,19 @@ def test_P11_a_file_system_that_hangs(t):
     w.expect(w.push(one), 0)
 
 
+def test_P11_what_is_left_behind_does_not_see_the_process_taken_down(t):
+    """exit(3) frees OpenSSL under a thread that comes back to use it.  The twin's count is written at
+    exit, so it shows whether that was run."""
+    w = World(t, repositories=("primary", "hung"), wal="push: { timeout: 1s }")
+    count = f"{w.folder}/count"
+    done = w.push(w.segment(), program="cpam-wal-push-twin",
+                  env={"CPAM_TWIN_STALL": "30:fsync:repo-hung", "CPAM_TWIN_COUNT": count})
+    w.expect(done, 1, "within wal.push.timeout")
+    t.true(not os.path.exists(count), "nothing runs at exit")
+    done = w.push(w.segment(2), program="cpam-wal-push-twin", env={"CPAM_TWIN_COUNT": count})
+    w.expect(done, 0)
+    t.true(os.path.exists(count), "it does when nobody was left behind")
+
+
 if __name__ == "__main__":
     tap.main(globals())
