@@ -220,10 +220,10 @@ push_copy_files(struct push_copy *copy, struct cpam_err *err)
     if (submitted != CPAM_OK)
         worker_cancel(copy->pool);
     enum cpam_status waited = worker_wait(copy->pool, &first);
-    if (submitted != CPAM_OK)
+    /* a worker's failure is the reason; that we stopped for it is none */
+    if (waited == CPAM_OK || (waited == CPAM_CANCELLED && submitted != CPAM_OK))
         return submitted;
-    if (waited != CPAM_OK)
-        *err = first;
+    *err = first;
     return waited;
 }
 
