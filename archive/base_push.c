@@ -171,7 +171,7 @@ push_all(struct cli *cli, struct json_writer *json, struct cpam_err *err)
 
     if (cli->repo != NULL)
         CPAM_TRY(settings_repository(settings, cli->repo, &only, err));
-    for (size_t i = 0; i < settings->repository_count && stopped == 0; i++)
+    for (size_t i = 0; i < settings->repository_count; i++)
     {
         const struct repository_settings *which = &settings->repositories[i];
         struct cpam_err one;
@@ -179,7 +179,11 @@ push_all(struct cli *cli, struct json_writer *json, struct cpam_err *err)
         if (only == NULL ? !which->required : which != only)
             continue;
         tried++;
-        enum cpam_status status = push_into(cli, which, json, &one);
+        enum cpam_status status =
+            stopped == 0
+                ? push_into(cli, which, json, &one)
+                : cpam_fail(&one, CPAM_CANCELLED, 0,
+                            "stopped before repository \"%s\" had its backup", which->name);
         if (status == CPAM_OK)
             continue;
         if (first == CPAM_OK)

@@ -8,6 +8,7 @@ import random
 import re
 import shutil
 import signal
+import subprocess
 
 import crash_states
 import push_world  # finds the harness
@@ -19,11 +20,15 @@ POINTS = 20
 class World:
     """A server that archives into a directory, and cpam-base-push with the twin in it."""
 
-    def __init__(self, t):
+    def __init__(self, t, *repositories):
+        """repositories: names of more than the one in repo, in folders of their names."""
         self.t, self.folder = t, t.folder()
         self.pg = cluster.new(t, init=False)
         self.pg.init("--wal-segsize=1")
-        self.config = cpam.write_config(self.folder, cpam.settings(self.folder, self.pg))
+        settings = cpam.settings(self.folder, self.pg)
+        for name in repositories:
+            settings["repositories"].append({"name": name, "url": f"file://{self.folder}/{name}"})
+        self.config = cpam.write_config(self.folder, settings)
         self.pg.configure(**cpam.archive_settings(self.config))
         self.pg.start()
         t.exits(cpam.run("cpam-repo", "create", config=self.config), 0)
@@ -114,6 +119,25 @@ def test_B8_killed_around_each_name_that_is_made_at_the_end(t):
     t.true((-signal.SIGKILL, 0) in seen and (-signal.SIGKILL, 1) in seen,
            f"kills before and behind the summary: {seen}")
     w.works()
+
+
+def test_B8_a_signal_between_two_repositories_is_no_success(t):
+    """The first repository has its backup; the second one, just as required, has none."""
+    w = World(t, "second")
+    # behind the summary of the first repository, before the second one's turn
+    stall = {"CPAM_TWIN_STALL": "30:unlink:summary-primary-"}
+    process = subprocess.Popen(
+        [w.twin, "--config", w.config], env=workspace.environment(stall), text=True,
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        start_new_session=True, **workspace.as_user())
+    t.defer(lambda: process.poll() is None and process.kill())
+    cluster.wait_for(lambda: w.labels() or process.poll() is not None, 60, "the first summary")
+    process.send_signal(signal.SIGTERM)
+    _, err = process.communicate(timeout=60)
+    t.equal(len(w.labels()), 1, "backups in the first repository")
+    t.equal(glob.glob(f"{w.folder}/second/demo/backup/*"), [], "backups in the second")
+    t.equal(process.returncode, 1, err)
+    t.holds(err, ['stopped before repository "second" had its backup'])
 
 
 @tap.limit(900)
