@@ -259,6 +259,9 @@ place_check(struct restore_places *places, struct restore_place *place, struct c
         return cpam_fail(err, CPAM_USAGE, 0, "\"%s\" is not a directory", place->path);
     place->present = state != TREE_ABSENT;
     place->ours = state == TREE_FULL && is_ours(places, place);
+    place->freed = 0;
+    if (place->ours)
+        CPAM_TRY(tree_bytes(places->io, place->path, &place->freed, err));
     if (state == TREE_FULL && !place->ours)
         return not_empty(places, place, err);
     return CPAM_OK;
@@ -291,7 +294,7 @@ restore_place_room(struct restore_places *places, const struct restore_place *pl
     existing_above(places, place->path, path);
     if (statvfs(path, &room) < 0)
         return UINT64_MAX;
-    return (uint64_t) room.f_bavail * room.f_frsize;
+    return (uint64_t) room.f_bavail * room.f_frsize + place->freed;
 }
 
 /* What all places on one file system need together must fit there. */
@@ -302,7 +305,7 @@ check_room(struct restore_places *places, struct cpam_err *err)
     {
         char path[RESTORE_PATH_MAX];
         struct stat own;
-        uint64_t need = 0;
+        uint64_t need = 0, freed = 0;
 
         existing_above(places, places->items[i].path, path);
         CPAM_TRY(file_stat(places->io, path, &own, err));
@@ -312,17 +315,19 @@ check_room(struct restore_places *places, struct cpam_err *err)
 
             existing_above(places, places->items[k].path, path);
             CPAM_TRY(file_stat(places->io, path, &other, err));
-            if (other.st_dev == own.st_dev)
-                need += places->items[k].bytes;
+            if (other.st_dev != own.st_dev)
+                continue;
+            need += places->items[k].bytes;
+            freed += k == i ? 0 : places->items[k].freed;
         }
         uint64_t room = restore_place_room(places, &places->items[i]);
         char need_text[TEXT_SIZE_MAX];
         char room_text[TEXT_SIZE_MAX];
 
-        if (room >= need)
+        if (room >= need || room + freed >= need)
             continue;
         text_format_size(need, need_text);
-        text_format_size(room, room_text);
+        text_format_size(room + freed, room_text);
         return cpam_fail(err, CPAM_USAGE, 0,
                          "not enough room for \"%s\": %s are needed on its file system, %s are "
                          "free",

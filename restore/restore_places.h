@@ -36,6 +36,7 @@ struct restore_place
     bool ours;      /* left by an aborted restore */
     int fd;         /* after restore_places_make(); -1 before */
     uint64_t bytes; /* that will be written, holes left out */
+    uint64_t freed; /* bytes of what an aborted restore left, which is thrown away */
 };
 
 struct restore_places
@@ -65,7 +66,8 @@ struct restore_place *restore_places_of(struct restore_places *places, const cha
 enum cpam_status restore_places_check(struct restore_places *places, const struct option_list *maps,
                                       struct cpam_err *err) CPAM_CHECK;
 
-/* Free bytes where this place is or will be; UINT64_MAX if it can't be told. */
+/* Bytes that are free where this place is or will be, once what an aborted restore left in it is
+   gone; UINT64_MAX if it can't be told. */
 uint64_t restore_place_room(struct restore_places *places, const struct restore_place *place);
 
 /* Make what is absent, empty what is ours, leave markers, open the descriptors. */

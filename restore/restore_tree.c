@@ -115,6 +115,48 @@ tree_empty(struct io *io, const char *path, const char *keep, struct cpam_err *e
     return status;
 }
 
+static enum cpam_status
+add_bytes(struct io *io, int dir_fd, const char *name, int depth, uint64_t *sum,
+          struct cpam_err *err)
+{
+    enum cpam_status status = CPAM_OK;
+    int fd = io->ops->open(io, dir_fd, name, OPEN_DIRECTORY, 0);
+    DIR *dir = fd < 0 || depth > DEPTH_MAX ? NULL : io->ops->opendir(io, fd, ".");
+    const struct dirent *entry;
+
+    if (dir == NULL)
+    {
+        status = cpam_fail(err, CPAM_IO, errno, "could not read the directory \"%s\"", name);
+        if (fd >= 0)
+            io->ops->close(io, fd);
+        return status;
+    }
+    for (errno = 0; status == CPAM_OK && (entry = io->ops->readdir(io, dir)) != NULL; errno = 0)
+    {
+        struct stat stat;
+
+        if (is_dots(entry->d_name) ||
+            io->ops->stat(io, fd, entry->d_name, AT_SYMLINK_NOFOLLOW, &stat) < 0)
+            continue;
+        if (S_ISDIR(stat.st_mode))
+            status = add_bytes(io, fd, entry->d_name, depth + 1, sum, err);
+        else if (stat.st_nlink == 1)
+            *sum += (uint64_t) stat.st_blocks * 512;
+    }
+    if (status == CPAM_OK && errno != 0)
+        status = cpam_fail(err, CPAM_IO, errno, "could not read the directory \"%s\"", name);
+    io->ops->closedir(io, dir);
+    io->ops->close(io, fd);
+    return status;
+}
+
+enum cpam_status
+tree_bytes(struct io *io, const char *path, uint64_t *out, struct cpam_err *err)
+{
+    *out = 0;
+    return add_bytes(io, AT_FDCWD, path, 0, out, err);
+}
+
 enum cpam_status
 tree_parent(struct io *io, int dir_fd, const char *path, int *parent, const char **name,
             struct cpam_err *err)

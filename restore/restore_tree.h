@@ -24,6 +24,10 @@ enum cpam_status tree_look(struct io *io, const char *path, enum tree_state *out
 enum cpam_status tree_empty(struct io *io, const char *path, const char *keep,
                             struct cpam_err *err) CPAM_CHECK;
 
+/* Bytes on disk of what tree_empty() would remove, holes left out. */
+enum cpam_status tree_bytes(struct io *io, const char *path, uint64_t *out,
+                            struct cpam_err *err) CPAM_CHECK;
+
 /* "a/b/c" beneath dir_fd, without following links: a descriptor of its directory and its last
    part.  The caller closes *parent. */
 enum cpam_status tree_parent(struct io *io, int dir_fd, const char *path, int *parent,

@@ -4,6 +4,8 @@
  */
 #include "restore_world.h"
 
+#include <fcntl.h>
+
 #include "base/json.h"
 
 static void
@@ -146,6 +148,45 @@ START_TEST(T9_without_its_last_step_there_is_no_pg_control)
              &err);
     ck_assert_ptr_nonnull(strstr(err.hint, "mv "));
     ck_assert_ptr_nonnull(strstr(err.hint, "/data.old"));
+    world_end(&world);
+}
+END_TEST
+
+/* A disk that holds the database once has no room for it beside what an aborted run left of it. */
+START_TEST(T9_what_is_thrown_away_counts_as_room)
+{
+    enum
+    {
+        LEFT = 256 << 20 /* bytes; others may write to the same disk meanwhile */
+    };
+    static struct world world;
+    struct cpam_err err;
+    char path[512];
+
+    world_begin(&world);
+    ck_ok(world_restore(&world, io_posix(), false, false, &err), &err);
+    snprintf(path, sizeof(path), "%s/base/5/large", world.target);
+    int fd = open(path, O_WRONLY | O_CREAT | O_EXCL, 0600);
+    ck_assert_int_ge(fd, 0);
+    ck_assert_int_eq(posix_fallocate(fd, 0, LEFT), 0);
+    ck_assert_int_eq(close(fd), 0);
+
+    struct option_list maps = {0};
+    CPAM_AUTO(restore_places_free) struct restore_places *places = NULL;
+    CPAM_AUTO(restore_survey_free) struct restore_survey *survey = NULL;
+    ck_ok(restore_places_new(io_posix(), world.target, &places, &err), &err);
+    ck_ok(restore_survey_read(world.repo.repo, &world.summary, places, &maps, &survey, &err), &err);
+    uint64_t room = restore_place_room(places, &places->items[0]);
+    ck_assert_uint_lt(room, UINT64_MAX / 2);
+    places->items[1].bytes = 0;
+    places->items[0].bytes = room + LEFT / 2;
+    ck_ok(restore_places_check(places, &maps, &err), &err);
+    places->items[0].bytes = room + LEFT * UINT64_C(4);
+    ck_fails(restore_places_check(places, &maps, &err), CPAM_USAGE, "not enough room for", &err);
+    /* of the tablespace, on the same disk */
+    places->items[0].bytes = 0;
+    places->items[1].bytes = room + LEFT / 2;
+    ck_ok(restore_places_check(places, &maps, &err), &err);
     world_end(&world);
 }
 END_TEST
@@ -297,6 +338,7 @@ suite(void)
     tcase_add_test(tcase, B11_everything_comes_back);
     tcase_add_test(tcase, T8_B12_mapped_tablespace);
     tcase_add_test(tcase, T9_without_its_last_step_there_is_no_pg_control);
+    tcase_add_test(tcase, T9_what_is_thrown_away_counts_as_room);
     tcase_add_test(tcase, T9_somebody_elses_files_are_left_alone);
     tcase_add_test(tcase, T9_E1_an_altered_pack_is_refused);
     tcase_add_loop_test(tcase, T8_wrong_map_is_refused, 0,
