@@ -57,8 +57,8 @@ enum cpam_status pgconn_open(struct io *io, const char *conninfo, const char *ap
 
 /*
  * One statement with its parameters ($1...; texts, NULL for null).  *out may be NULL when the rows
- * do not matter.  CPAM_DEADLINE: it was cancelled; CPAM_TRANSIENT: the connection is lost;
- * CPAM_REFUSED: the server said no, with its message.
+ * do not matter.  CPAM_DEADLINE: it was cancelled, and the session goes on; CPAM_TRANSIENT: the
+ * connection is lost; CPAM_REFUSED: the server said no, with its message.
  */
 enum cpam_status pgconn_query(struct pgconn *conn, const char *sql, const char *const *parameters,
                               size_t count, struct deadline deadline, struct pgrows **out,

@@ -12,6 +12,11 @@
 
 #include "base/log.h"
 
+enum
+{
+    CANCEL_TIME = 5 * 1000000 /* us for the server to confirm that a statement is cancelled */
+};
+
 struct pgconn_libpq
 {
     struct pgconn base;
@@ -105,6 +110,15 @@ copy_rows(const PGresult *result, struct pgrows **out, struct cpam_err *err)
     return pgrows_new(rows, columns, values, out, err);
 }
 
+/* The server's last word before it hangs up: it ends all sessions, or this one. */
+static bool
+is_farewell(const PGresult *result)
+{
+    const char *severity = PQresultErrorField(result, PG_DIAG_SEVERITY_NONLOCALIZED);
+
+    return severity != NULL && (strcmp(severity, "FATAL") == 0 || strcmp(severity, "PANIC") == 0);
+}
+
 static enum cpam_status
 take_result(const PGresult *result, const char *sql, struct pgrows **out, struct cpam_err *err)
 {
@@ -117,20 +131,54 @@ take_result(const PGresult *result, const char *sql, struct pgrows **out, struct
     const char *hint = PQresultErrorField(result, PG_DIAG_MESSAGE_HINT);
 
     one_line(primary == NULL ? PQresultErrorMessage(result) : primary, text, sizeof(text));
+    if (is_farewell(result))
+        return cpam_fail(err, CPAM_TRANSIENT, 0,
+                         "the connection to the database server is lost: %s", text);
     cpam_fail(err, CPAM_REFUSED, 0, "the database server refused \"%.60s\": %s", sql, text);
     if (hint != NULL)
         cpam_err_hint(err, "%s", hint);
     return CPAM_REFUSED;
 }
 
+/* *out NULL: the statement is through. */
+static enum cpam_status
+next_result(struct pgconn_libpq *self, struct deadline deadline, PGresult **out,
+            struct cpam_err *err)
+{
+    *out = NULL;
+    while (PQisBusy(self->pg))
+    {
+        CPAM_TRY(wait_for(self, POLLIN, deadline, err));
+        if (PQconsumeInput(self->pg) == 0)
+            return lost(self, "the connection to the database server is lost", err);
+    }
+    *out = PQgetResult(self->pg);
+    return CPAM_OK;
+}
+
 /* Everything that is still to come, so that the next query starts clean. */
-static void
-drain(struct pgconn_libpq *self)
+static enum cpam_status
+drain(struct pgconn_libpq *self, struct deadline deadline, struct cpam_err *err)
 {
     PGresult *result;
 
-    while ((result = PQgetResult(self->pg)) != NULL)
+    do
+    {
+        CPAM_TRY(next_result(self, deadline, &result, err));
         PQclear(result);
+    } while (result != NULL);
+    return CPAM_OK;
+}
+
+/* The statement is no longer waited for; the session is good for another one once the server says so. */
+static void
+give_up(struct pgconn_libpq *self)
+{
+    struct cpam_err ignored;
+
+    cancel(self);
+    if (drain(self, deadline_after(self->io, CANCEL_TIME), &ignored) != CPAM_OK)
+        cpam_log(LOG_DEBUG, "after a cancelled statement: %s", ignored.text);
 }
 
 static enum cpam_status
@@ -138,30 +186,33 @@ libpq_query(struct pgconn *conn, const char *sql, const char *const *parameters,
             struct deadline deadline, struct pgrows **out, struct cpam_err *err)
 {
     struct pgconn_libpq *self = (struct pgconn_libpq *) conn;
-    enum cpam_status status;
+    enum cpam_status status, drained;
+    struct cpam_err later;
     PGresult *result;
 
     if (PQsendQueryParams(self->pg, sql, (int) count, NULL, parameters, NULL, NULL, 0) == 0)
         return lost(self, "the connection to the database server is lost", err);
-    while (PQisBusy(self->pg))
+    status = next_result(self, deadline, &result, err);
+    if (status == CPAM_DEADLINE || status == CPAM_IO)
     {
-        status = wait_for(self, POLLIN, deadline, err);
-        if (status != CPAM_OK)
-        {
-            cancel(self);
-            return status;
-        }
-        if (PQconsumeInput(self->pg) == 0)
-            return lost(self, "the connection to the database server is lost", err);
+        give_up(self);
+        return status;
     }
-    result = PQgetResult(self->pg);
-    if (result == NULL ||
-        (PQresultStatus(result) == PGRES_FATAL_ERROR && PQstatus(self->pg) == CONNECTION_BAD))
+    if (status == CPAM_OK && (result == NULL || (PQresultStatus(result) == PGRES_FATAL_ERROR &&
+                                                 PQstatus(self->pg) == CONNECTION_BAD)))
         status = lost(self, "the connection to the database server is lost", err);
-    else
+    else if (status == CPAM_OK)
         status = take_result(result, sql, out, err);
     PQclear(result);
-    drain(self);
+    /* a statement that commits may hang behind its result */
+    drained = drain(self, deadline, &later);
+    if (drained == CPAM_DEADLINE || drained == CPAM_IO)
+        give_up(self);
+    if (status == CPAM_OK && drained != CPAM_OK)
+    {
+        *err = later;
+        status = drained;
+    }
     return status;
 }
 
