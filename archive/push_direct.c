@@ -39,15 +39,23 @@ struct push
     struct share shares[SETTINGS_REPOSITORIES_MAX];
 };
 
+/*
+ * CPAM_FOREIGN and CPAM_INVALID say to the caller that the file is wrong.  It was looked at before:
+ * here a repository is another's, or was made by a version to come, and the file is good.
+ */
 static enum cpam_status
 put_into(const struct push *push, struct share *share, struct cpam_err *err)
 {
     static const struct repository_purpose purpose = {.for_write = true};
     CPAM_AUTO(repository_free) struct repository *repository = NULL;
+    enum cpam_status status = repository_open(push->io, push->settings, share->which, purpose,
+                                              push->deadline, &repository, err);
 
-    CPAM_TRY(repository_open(push->io, push->settings, share->which, purpose, push->deadline,
-                             &repository, err));
-    return push_item_put(repository_repo(repository), push->item, &share->was_there, err);
+    if (status == CPAM_FOREIGN)
+        return err->status = CPAM_REFUSED;
+    if (status == CPAM_OK)
+        status = push_item_put(repository_repo(repository), push->item, &share->was_there, err);
+    return status == CPAM_INVALID ? (err->status = CPAM_REFUSED) : status;
 }
 
 /* Never fails for the pool: another repository's failure must not stop this one's push. */

@@ -215,8 +215,9 @@ look(struct putting *put, enum verdict *verdict, uint8_t h[SHA256_SIZE], struct 
                       " written here: find out who can write to the store, move it out of the way"
                       " (and keep it), and this push goes through",
                       put->key);
+    /* foreign is what somebody planted, and not the file that is being pushed */
     if (status != CPAM_OK)
-        return status;
+        return err->status = status == CPAM_FOREIGN ? CPAM_CORRUPT : status;
     if (h != NULL)
         memcpy(h, stored.h, SHA256_SIZE);
     *verdict = same ? VERDICT_SAME : VERDICT_OTHER;

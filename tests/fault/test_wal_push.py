@@ -2,6 +2,7 @@
 import os
 import re
 import shutil
+import subprocess
 
 import push_world
 from push_world import MIB, SYSID, World, name, segment, tap, workspace
@@ -198,6 +199,34 @@ def test_P6_another_cluster_is_refused(t):
     workspace.give(f"{apart}/{one}")
     w.expect(w.push(one, path=f"{apart}/{one}", cwd="/"), 5, "4711")
     t.equal(w.objects(), before)
+
+
+def test_P14_a_repository_of_another_key_is_no_fault_of_the_file(t):
+    """5 says that the file is wrong, for a person to look at it; here it is the configuration."""
+    w = World(t)
+    one = w.segment()
+    w.expect(w.push(one), 0)
+    with open(f"{w.folder}/key", encoding="ascii") as file:
+        kept = file.read()
+    workspace.write(f"{w.folder}/key", push_world.keyfile_text(), 0o600)
+    w.expect(w.push(one), 1, '"repo.json"', "which the configuration does not hold")
+    # nor is what a holder of another key put under its name
+    workspace.write(f"{w.folder}/key", kept, 0o600)
+    key = push_world.keyfile_text()
+    workspace.write(f"{w.folder}/other-key", key, 0o600)
+    with open(w.config, encoding="utf-8") as file:
+        text = file.read()
+    both = workspace.write(f"{w.folder}/both.yaml", text.replace(
+        f"keyfile: {w.folder}/key", f"keyfile: {w.folder}/other-key").replace(
+        "encryption: {", f"encryption: {{ identities: [ {{ keyfile: {w.folder}/key }} ],"), 0o600)
+    two = w.segment(2)
+    done = subprocess.run([f"{push_world.programs()}/cpam-wal-push", "--config", both,
+                           f"{w.pg_wal}/{two}"], cwd="/", env=workspace.environment(),
+                          stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                          text=True, timeout=60, check=False, **workspace.as_user())
+    w.expect(done, 0)
+    w.expect(w.push(two), 1, two, "which the configuration does not hold",
+             "find out who can write to the store")
 
 
 def test_P7_a_first_page_that_does_not_fit_is_refused(t):
