@@ -326,6 +326,10 @@ repo_check_run(struct cli *cli, struct cpam_err *err)
                  "wal.push.acknowledge: %s is not built yet: a push waits for every "
                  "required repository",
                  cli->settings->wal.acknowledge);
+    if (cli->settings->wal.queue_max != 0)
+        cpam_log(LOG_WARNING,
+                 "wal.push.queue_max is not built yet: PostgreSQL keeps WAL until it is "
+                 "archived, and an outage of a repository can fill its disk");
     enum cpam_status status = check_all(check, err);
     for (size_t i = 0; i < check->count; i++)
         repository_free(check->repositories[i].opened);

@@ -405,6 +405,25 @@ START_TEST(table_is_in_order)
 }
 END_TEST
 
+/* The manual page says of these that they have no effect: who sets queue_max must not count on it. */
+START_TEST(what_nothing_reads_is_marked_in_the_manual)
+{
+    static const char *const unread[] = {
+        "wal.push.mode",      "wal.push.workers",  "wal.push.ahead",    "wal.push.acknowledge",
+        "wal.push.queue_max", "wal.fetch.workers", "wal.fetch.prefetch"};
+
+    for (size_t i = 0; i < COUNT_OF(unread); i++)
+    {
+        const struct setting_def *found = NULL;
+
+        for (size_t row = 0; row < settings_table_count; row++)
+            if (strcmp(settings_table[row].path, unread[i]) == 0)
+                found = &settings_table[row];
+        ck_assert_msg(found != NULL && found->later, "%s", unread[i]);
+    }
+}
+END_TEST
+
 Suite *
 suite(void)
 {
@@ -423,6 +442,7 @@ suite(void)
     tcase_add_test(tcase, file_that_is_not_there);
     tcase_add_test(tcase, broken_samples_never_crash);
     tcase_add_test(tcase, table_is_in_order);
+    tcase_add_test(tcase, what_nothing_reads_is_marked_in_the_manual);
     suite_add_tcase(suite, tcase);
     return suite;
 }
