@@ -13,6 +13,7 @@
 
 #include "base/log.h"
 #include "base/text.h"
+#include "cli/control_file.h"
 #include "io/file.h"
 #include "push_copy.h"
 #include "push_manifest.h"
@@ -60,11 +61,13 @@ meet(struct push *push, struct cpam_err *err)
 {
     const struct push_request *request = push->request;
     const char *data = request->settings->postgresql.data;
-    const char *conninfo = request->settings->postgresql.connection;
+    CPAM_AUTO(cpam_buf_clear) struct cpam_buf conninfo = {0};
     uint8_t bytes[CONTROL_FILE_SIZE];
     enum cpam_status status;
 
-    CPAM_TRY(pgconn_open(request->io, conninfo == NULL ? "" : conninfo, "cpam-base-push",
+    CPAM_TRY(postmaster_conninfo(request->io, data, request->settings->postgresql.connection,
+                                 &conninfo, err));
+    CPAM_TRY(pgconn_open(request->io, cpam_buf_text(&conninfo), "cpam-base-push",
                          deadline_after(request->io, CONNECT_TIME), &push->conn, err));
     CPAM_TRY(server_check(request->io, push->conn, data, &push->facts, err));
     CPAM_TRY(control_read(request->io, data, bytes, &push->control, err));

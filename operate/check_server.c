@@ -148,6 +148,7 @@ check_archiving(struct checked_server *server, struct cpam_err *err)
 enum cpam_status
 check_server_open(struct checked_server *server, struct cpam_err *err)
 {
+    CPAM_AUTO(cpam_buf_clear) struct cpam_buf conninfo = {0};
     struct postmaster_pid postmaster;
     bool running;
 
@@ -159,7 +160,8 @@ check_server_open(struct checked_server *server, struct cpam_err *err)
                            "archives");
         return CPAM_REFUSED;
     }
-    CPAM_TRY(pgconn_open(server->io, server->conninfo, "cpam-repo",
+    CPAM_TRY(postmaster_conninfo(server->io, server->data, server->conninfo, &conninfo, err));
+    CPAM_TRY(pgconn_open(server->io, cpam_buf_text(&conninfo), "cpam-repo",
                          deadline_after(server->io, QUERY_TIME), &server->conn, err));
     CPAM_TRY(check_identity(server, &postmaster, err));
     return check_archiving(server, err);

@@ -16,7 +16,8 @@
 enum
 {
     CONTROL_TRIES = 20,
-    CONTROL_PAUSE = 20000 /* us between them */
+    CONTROL_PAUSE = 20000, /* us between them */
+    CONNINFO_MAX = 16 << 10
 };
 
 static enum cpam_status
@@ -87,4 +88,45 @@ postmaster_find(struct io *io, const char *data_dir, bool *running, struct postm
     }
     *running = works_in(io, out->pid, data_dir);
     return CPAM_OK;
+}
+
+/* Does somebody say where the server is? */
+static bool
+names_a_server(const char *conninfo)
+{
+    static const char *const words[] = {"://", "host", "port", "service"};
+    static const char *const variables[] = {"PGHOST", "PGHOSTADDR", "PGPORT", "PGSERVICE"};
+
+    for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+        if (strstr(conninfo, words[i]) != NULL)
+            return true;
+    for (size_t i = 0; i < sizeof(variables) / sizeof(variables[0]); i++)
+        if (getenv(variables[i]) != NULL)
+            return true;
+    return false;
+}
+
+enum cpam_status
+postmaster_conninfo(struct io *io, const char *data_dir, const char *conninfo, struct cpam_buf *out,
+                    struct cpam_err *err)
+{
+    struct postmaster_pid postmaster;
+    struct cpam_err ignored;
+    bool running = false;
+
+    out->size = 0;
+    if (conninfo == NULL)
+        conninfo = "";
+    if (!names_a_server(conninfo) &&
+        postmaster_find(io, data_dir, &running, &postmaster, &ignored) == CPAM_OK && running &&
+        postmaster.port != 0)
+    {
+        /* a quote in the path would have to be escaped: such a path is left to the person */
+        if (postmaster.socket_directory[0] == '/' &&
+            strpbrk(postmaster.socket_directory, "'\\,") == NULL)
+            CPAM_TRY(
+                cpam_buf_printf(out, CONNINFO_MAX, err, "host='%s' ", postmaster.socket_directory));
+        CPAM_TRY(cpam_buf_printf(out, CONNINFO_MAX, err, "port=%u ", postmaster.port));
+    }
+    return cpam_buf_printf(out, CONNINFO_MAX, err, "%s", conninfo);
 }

@@ -4,6 +4,7 @@
 #ifndef CPAM_CLI_CONTROL_FILE_H
 #define CPAM_CLI_CONTROL_FILE_H
 
+#include "base/buf.h"
 #include "io/io.h"
 #include "pg/control.h"
 #include "pg/postmaster_pid.h"
@@ -23,5 +24,13 @@ enum cpam_status control_file_read(struct io *io, const char *data_dir, struct c
  */
 enum cpam_status postmaster_find(struct io *io, const char *data_dir, bool *running,
                                  struct postmaster_pid *out, struct cpam_err *err) CPAM_CHECK;
+
+/*
+ * What to connect with: conninfo, and before it the socket folder and port of the postmaster of this
+ * very directory where neither conninfo nor the environment names a host, a port or a service.  A
+ * second cluster on a Debian host listens on 5433, and nobody should have to say so twice.
+ */
+enum cpam_status postmaster_conninfo(struct io *io, const char *data_dir, const char *conninfo,
+                                     struct cpam_buf *out, struct cpam_err *err) CPAM_CHECK;
 
 #endif

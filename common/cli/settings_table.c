@@ -25,7 +25,9 @@ const struct setting_def settings_table[] = {
      .help = "The data directory, as the server's data_directory shows it."},
     {"postgresql.connection", SETTING_TEXT, SETTING_OPTIONAL, OF(postgresql.connection),
      .fallback = "dbname=postgres", .check = check_connection,
-     .help = "libpq connection string. Passwords come from .pgpass or a service file."},
+     .help = "libpq connection string. Without a host, port or service in it, socket and port are "
+             "those of the server that runs on postgresql.data. Passwords come from .pgpass or a "
+             "service file."},
     {"postgresql.standby_connection", SETTING_TEXT, SETTING_OPTIONAL, OF(postgresql.standby_connection),
      .fallback = "", .may_be_empty = true, .check = check_connection,
      .help = "The same for a standby, with base.from: standby."},

@@ -71,12 +71,22 @@ notice(void *arg, const char *message)
 }
 
 static enum cpam_status
-lost(struct pgconn_libpq *self, const char *what, struct cpam_err *err)
+lost(const struct pgconn_libpq *self, const char *what, struct cpam_err *err)
 {
     char text[1024];
 
     one_line(PQerrorMessage(self->pg), text, sizeof(text));
     return cpam_fail(err, CPAM_TRANSIENT, 0, "%s: %s", what, text);
+}
+
+static enum cpam_status
+not_reached(const struct pgconn_libpq *self, struct cpam_err *err)
+{
+    enum cpam_status status = lost(self, "could not connect to the database server", err);
+
+    cpam_err_hint(err, "is it started, and does postgresql.connection lead to it? (Debian: "
+                       "pg_lsclusters shows servers and ports)");
+    return status;
 }
 
 static void
@@ -237,13 +247,13 @@ connect_by(struct pgconn_libpq *self, struct deadline deadline, struct cpam_err 
     PostgresPollingStatusType state = PGRES_POLLING_WRITING;
 
     if (PQstatus(self->pg) == CONNECTION_BAD)
-        return lost(self, "could not connect to the database server", err);
+        return not_reached(self, err);
     while (state != PGRES_POLLING_OK)
     {
         CPAM_TRY(wait_for(self, state == PGRES_POLLING_READING ? POLLIN : POLLOUT, deadline, err));
         state = PQconnectPoll(self->pg);
         if (state == PGRES_POLLING_FAILED)
-            return lost(self, "could not connect to the database server", err);
+            return not_reached(self, err);
     }
     return CPAM_OK;
 }

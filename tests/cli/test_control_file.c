@@ -7,10 +7,12 @@
 #include <limits.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/scope.h"
 #include "cli/control_file.h"
 #include "cli/owner.h"
 #include "io/file.h"
@@ -127,6 +129,46 @@ START_TEST(process_of_that_number_must_work_in_the_directory)
 }
 END_TEST
 
+static void
+conninfo_is(const char *given, const char *expected)
+{
+    CPAM_AUTO(cpam_buf_clear) struct cpam_buf out = {0};
+    struct cpam_err err;
+
+    ck_ok(postmaster_conninfo(io_posix(), dir, given, &out, &err), &err);
+    ck_assert_str_eq(cpam_buf_text(&out), expected);
+}
+
+START_TEST(connection_leads_to_the_server_of_the_directory)
+{
+    static const char *const variables[] = {"PGHOST", "PGHOSTADDR", "PGPORT", "PGSERVICE"};
+    char wanted[200], here[PATH_MAX];
+
+    for (size_t i = 0; i < sizeof(variables) / sizeof(variables[0]); i++)
+        unsetenv(variables[i]);
+    conninfo_is("dbname=postgres", "dbname=postgres"); /* no server runs there */
+    write_pid((long) getpid());
+    conninfo_is("dbname=postgres", "dbname=postgres"); /* left over: this process is elsewhere */
+    ck_assert_ptr_nonnull(getcwd(here, sizeof(here)));
+    ck_assert_int_eq(chdir(dir), 0);
+    conninfo_is("dbname=postgres", "host='/tmp' port=5432 dbname=postgres");
+    conninfo_is(NULL, "host='/tmp' port=5432 ");
+    conninfo_is("port=5433", "port=5433");
+    conninfo_is("host=/elsewhere dbname=x", "host=/elsewhere dbname=x");
+    conninfo_is("service=mine", "service=mine");
+    conninfo_is("postgresql:///postgres", "postgresql:///postgres");
+    setenv("PGPORT", "5499", 1);
+    conninfo_is("dbname=postgres", "dbname=postgres");
+    unsetenv("PGPORT");
+    /* a path that would have to be quoted is left to the person */
+    snprintf(wanted, sizeof(wanted), "%ld\n%s\n1795448408\n5432\n/tmp/a'b\n\n\n", (long) getpid(),
+             dir);
+    write_file("postmaster.pid", wanted, strlen(wanted));
+    conninfo_is("dbname=postgres", "port=5432 dbname=postgres");
+    ck_assert_int_eq(chdir(here), 0);
+}
+END_TEST
+
 START_TEST(owner_of_a_directory_is_found)
 {
     struct cpam_err err;
@@ -181,6 +223,7 @@ suite(void)
     tcase_add_test(tcase, folder_without_pg_control_is_no_data_directory);
     tcase_add_test(tcase, no_pid_file_is_no_server);
     tcase_add_test(tcase, process_of_that_number_must_work_in_the_directory);
+    tcase_add_test(tcase, connection_leads_to_the_server_of_the_directory);
     tcase_add_test(tcase, owner_of_a_directory_is_found);
     suite_add_tcase(suite, tcase);
     TCase *root = tcase_create("root");
