@@ -257,6 +257,7 @@ show_next(struct base_fetch *self, struct cpam_err *err)
                                 .data = self->places->items[0].path,
                                 .config_file = self->survey->config_file,
                                 .has_config = self->survey->has_config,
+                                .user = self->cli->user[0] != '\0' ? self->cli->user : NULL,
                                 .settings = &self->settings};
     bool attention = false;
 

@@ -3,7 +3,9 @@
  */
 #include "restore_next.h"
 
+#include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
@@ -13,7 +15,9 @@
 enum
 {
     NEXT_LIMIT = 64 * 1024, /* bytes */
-    PATH_LIMIT = 4096
+    PATH_LIMIT = 4096,
+    DEFAULT_PORT = 5432,
+    COPY_PORT = 15432 /* of a copy beside its original; below the ports Linux gives clients */
 };
 
 #define SAY(...) CPAM_TRY(cpam_buf_printf(out, NEXT_LIMIT, err, __VA_ARGS__))
@@ -61,9 +65,47 @@ debian_cluster(const char *config, char out[128])
     return true;
 }
 
+/* What is typed: as root, everything has to be done as the owner of the data. */
+struct typed
+{
+    char as[128]; /* "sudo -u postgres " or "" */
+    char pg_ctl[PATH_LIMIT];
+    unsigned port; /* 0: the default, or not known */
+};
+
+/* The port a configuration names; 0 where it is libpq's default or not to be had. */
+static unsigned
+port_of(struct io *io, const char *config)
+{
+    CPAM_AUTO(cpam_buf_clear) struct cpam_buf text = {0};
+    CPAM_AUTO(cpam_buf_clear) struct cpam_buf value = {0};
+    struct cpam_err ignored;
+    bool found = false;
+
+    if (file_read_all(io, config, GUC_FILE_MAX, &text, &ignored) != CPAM_OK ||
+        guc_file_get((const char *) text.data, text.size, "port", &value, &found, &ignored) !=
+            CPAM_OK ||
+        !found || cpam_buf_text(&value) == NULL)
+        return 0;
+    unsigned long port = strtoul(cpam_buf_text(&value), NULL, 10);
+    return port > UINT16_MAX || port == DEFAULT_PORT ? 0 : (unsigned) port;
+}
+
+static enum cpam_status
+say_psql(const char *label, const struct typed *typed, const char *sql, struct cpam_buf *out,
+         struct cpam_err *err)
+{
+    char port[32] = "";
+
+    if (typed->port != 0)
+        snprintf(port, sizeof(port), " -p %u", typed->port);
+    SAY("%-14s %spsql%s -c '%s'\n", label, typed->as, port, sql);
+    return CPAM_OK;
+}
+
 /* The configuration lies elsewhere; data_directory in it would win over -D, so it is given too. */
 static enum cpam_status
-say_start_elsewhere(const struct restore_next *next, const char *pg_ctl, struct cpam_buf *out,
+say_start_elsewhere(const struct restore_next *next, struct typed *typed, struct cpam_buf *out,
                     bool *attention, struct cpam_err *err)
 {
     char guess[PATH_LIMIT];
@@ -77,24 +119,36 @@ say_start_elsewhere(const struct restore_next *next, const char *pg_ctl, struct 
         if (config == NULL || file_exists(next->io, guess))
             config = guess;
     }
-    *attention = true;
     if (!file_exists(next->io, config))
     {
+        *attention = true;
         SAY("attention      no postgresql.conf in %s, and none at %s, where the server had it:\n"
             "               bring it back first, then\n",
             next->data, config);
     }
-    else if (config_is_for(next->io, config, next->data) && debian_cluster(config, cluster))
+    else if (config_is_for(next->io, config, next->data))
     {
-        *attention = false;
-        SAY("start          pg_ctlcluster %s start\n", cluster);
-        return CPAM_OK;
+        typed->port = port_of(next->io, config);
+        if (debian_cluster(config, cluster))
+        {
+            SAY("start          pg_ctlcluster %s start\n", cluster);
+            return CPAM_OK;
+        }
     }
     else
-        SAY("attention      no postgresql.conf in %s; the server had it at %s\n", next->data,
+    {
+        typed->port = COPY_PORT;
+        SAY("configuration  %s, with a port and a pid file of its own: the original may run\n",
             config);
-    SAY("start          %s -D %s -w -o \"-c config_file=%s -c data_directory=%s\" start\n", pg_ctl,
-        next->data, config, next->data);
+        SAY("start          %s%s -D %s -w -l %s/restored.log -o \"-c config_file=%s -c data_directory=%s -c "
+            "port=%u -c external_pid_file=%s/restored.pid\" start\n",
+            typed->as, typed->pg_ctl, next->data, next->data, config, next->data, typed->port,
+            next->data);
+        return CPAM_OK;
+    }
+    SAY("start          %s%s -D %s -w -l %s/restored.log -o \"-c config_file=%s -c data_directory=%s\" "
+        "start\n",
+        typed->as, typed->pg_ctl, next->data, next->data, config, next->data);
     return CPAM_OK;
 }
 
@@ -133,8 +187,8 @@ hot_standby_is_off(const struct restore_next *next)
 }
 
 static enum cpam_status
-say_open(const struct restore_next *next, struct cpam_buf *out, bool *attention,
-         struct cpam_err *err)
+say_open(const struct restore_next *next, const struct typed *typed, struct cpam_buf *out,
+         bool *attention, struct cpam_err *err)
 {
     const struct recovery_settings *settings = next->settings;
 
@@ -146,8 +200,11 @@ say_open(const struct restore_next *next, struct cpam_buf *out, bool *attention,
             SAY("attention      hot_standby is off, so the server can't pause: it shuts down at the "
                 "target\n");
         }
-        SAY("open           look at the data, pg_prepared_xacts too, then: psql -c 'select "
-            "pg_wal_replay_resume()'\n");
+        /* the lock of a DROP is replayed before its commit, which the target stops short of */
+        SAY("look           at the data, pg_prepared_xacts too; a query that waits wants a table "
+            "locked by the\n"
+            "               transaction the target stops before: it is free once opened\n");
+        return say_psql("open", typed, "select pg_wal_replay_resume()", out, err);
     }
     else if (strcmp(settings->action, "shutdown") == 0)
         SAY("open           it stops at the target; remove recovery.signal there to open it\n");
@@ -162,26 +219,37 @@ restore_next_text(const struct restore_next *next, struct cpam_buf *out, bool *a
                   struct cpam_err *err)
 {
     const struct recovery_settings *settings = next->settings;
-    char pg_ctl[PATH_LIMIT];
+    struct typed typed = {.as = ""};
+    char own[PATH_LIMIT];
 
     *attention = false;
-    pg_ctl_path(next, pg_ctl);
+    pg_ctl_path(next, typed.pg_ctl);
+    if (next->user != NULL)
+        snprintf(typed.as, sizeof(typed.as), "sudo -u %s ", next->user);
     SAY("restored       %s\n", next->data);
     if (next->has_config)
-        SAY("start          %s -D %s -w start\n", pg_ctl, next->data);
+    {
+        snprintf(own, sizeof(own), "%s/postgresql.conf", next->data);
+        typed.port = port_of(next->io, own);
+        SAY("start          %s%s -D %s -w -l %s/restored.log start\n", typed.as, typed.pg_ctl,
+            next->data, next->data);
+    }
     else
-        CPAM_TRY(say_start_elsewhere(next, pg_ctl, out, attention, err));
+        CPAM_TRY(say_start_elsewhere(next, &typed, out, attention, err));
     if (settings->standby)
     {
-        SAY("watch          psql -c 'select pg_last_wal_replay_lsn(), "
-            "pg_last_xact_replay_timestamp()'\n");
+        CPAM_TRY(say_psql("watch", &typed,
+                          "select pg_last_wal_replay_lsn(), pg_last_xact_replay_timestamp()", out,
+                          err));
         SAY("stream         alter system set primary_conninfo = '...'; the archive alone feeds it "
             "until then\n");
         return CPAM_OK;
     }
-    SAY("watch          psql -c 'select pg_is_in_recovery(), pg_last_wal_replay_lsn(), "
-        "pg_last_xact_replay_timestamp()'\n");
-    CPAM_TRY(say_open(next, out, attention, err));
+    CPAM_TRY(say_psql("watch", &typed,
+                      "select pg_is_in_recovery(), pg_last_wal_replay_lsn(), "
+                      "pg_last_xact_replay_timestamp()",
+                      out, err));
+    CPAM_TRY(say_open(next, &typed, out, attention, err));
     if (settings->recover)
         SAY("archive        it archives as soon as it is open; take a backup: cpam-base-push\n");
     else

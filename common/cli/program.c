@@ -181,6 +181,7 @@ program_become_owner(struct cli *cli, const char *data_dir, struct cpam_err *err
         return CPAM_OK;
     CPAM_TRY(owner_of(cli->io, data_dir, &owner, err));
     CPAM_TRY(owner_become(&owner, err));
+    snprintf(cli->user, sizeof(cli->user), "%s", owner.name);
     secrets_protect_process(); /* a change of user makes the process dumpable again */
     cpam_log(LOG_DEBUG, "acting as user \"%s\"", owner.name);
     return CPAM_OK;

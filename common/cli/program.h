@@ -54,6 +54,7 @@ struct cli
     const char *config_path; /* absolute: as it would be written into a restore_command */
     const char *repo;        /* --repo, or NULL */
     bool json;
+    char user[64];     /* whom a program started as root became; "" if it did not */
     bool attention;    /* set by run: done, but something needs a person (exit 3) */
     bool threads_left; /* set by run: threads are still at work, so nothing runs at exit */
     int exit_code;     /* set by run to override the table (cpam-wal-fetch); -1: by table */

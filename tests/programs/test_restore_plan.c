@@ -213,9 +213,11 @@ START_TEST(T5_trap33_next_commands)
 
     ck_assert_ptr_nonnull(mkdtemp(folder));
     ck_assert(!next_of(&settings, true, NULL, &text));
-    snprintf(line, sizeof(line), "start          pg_ctl -D %s -w start\n", folder);
+    snprintf(line, sizeof(line), "start          pg_ctl -D %s -w -l %s/restored.log start\n",
+             folder, folder);
     says(&text, line);
-    says(&text, "psql -c 'select pg_wal_replay_resume()'");
+    says(&text, "open           psql -c 'select pg_wal_replay_resume()'\n");
+    says(&text, "a query that waits"); /* on the lock of a DROP that is not committed yet */
     snprintf(line, sizeof(line), "cpam-repo claim %s\n", folder);
     says(&text, line);
     /* where the server could not pause, a person has to know */
@@ -252,12 +254,43 @@ START_TEST(trap18_configuration_elsewhere)
     says(&text, "none at /etc/postgresql/99/main/postgresql.conf");
     snprintf(config, sizeof(config), "%s/elsewhere.conf", folder);
     file_of("elsewhere.conf", "data_directory = '/production'\n");
-    ck_assert(next_of(&settings, false, config, &text));
+    ck_assert(!next_of(&settings, false, config, &text)); /* it is there: nobody has to look */
     snprintf(line, sizeof(line),
-             "start          pg_ctl -D %s -w -o \"-c config_file=%s -c data_directory=%s\" start\n",
-             folder, config, folder);
+             "start          pg_ctl -D %s -w -l %s/restored.log -o \"-c config_file=%s -c "
+             "data_directory=%s -c port=15432 -c external_pid_file=%s/restored.pid\" start\n",
+             folder, folder, config, folder, folder);
     says(&text, line);
+    says(&text, "watch          psql -p 15432 -c ");
+    /* in place: the port is the configuration's own, unless it is what psql takes anyway */
+    snprintf(line, sizeof(line), "data_directory = '%s'\nport = 5433\n", folder);
+    file_of("elsewhere.conf", line);
+    ck_assert(!next_of(&settings, false, config, &text));
+    says(&text, "watch          psql -p 5433 -c ");
+    ck_assert_ptr_null(strstr(cpam_buf_text(&text), "-c port="));
+    snprintf(line, sizeof(line), "data_directory = '%s'\nport = 5432\n", folder);
+    file_of("elsewhere.conf", line);
+    ck_assert(!next_of(&settings, false, config, &text));
+    says(&text, "watch          psql -c ");
     folder_end();
+}
+END_TEST
+
+START_TEST(root_is_told_to_become_the_owner)
+{
+    CPAM_AUTO(cpam_buf_clear) struct cpam_buf text = {0};
+    struct recovery_settings settings = {.action = "pause", .major = 99};
+    struct restore_next next = {.io = io_posix(),
+                                .data = "/nowhere",
+                                .has_config = true,
+                                .user = "postgres",
+                                .settings = &settings};
+    struct cpam_err err;
+    bool attention = false;
+
+    ck_ok(restore_next_text(&next, &text, &attention, &err), &err);
+    says(&text, "start          sudo -u postgres pg_ctl -D /nowhere ");
+    says(&text, "watch          sudo -u postgres psql -c ");
+    says(&text, "open           sudo -u postgres psql -c ");
 }
 END_TEST
 
@@ -274,6 +307,7 @@ suite(void)
     tcase_add_test(tcase, T12_plan_as_json);
     tcase_add_test(tcase, T5_trap33_next_commands);
     tcase_add_test(tcase, trap18_configuration_elsewhere);
+    tcase_add_test(tcase, root_is_told_to_become_the_owner);
     suite_add_tcase(suite, tcase);
     return suite;
 }
