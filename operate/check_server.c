@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "io/file.h"
 #include "repo_parts.h"
 
 #define QUERY_TIME ((int64_t) 60 * 1000000) /* us */
@@ -109,11 +110,33 @@ not_archiving(const char *what, const char *next, struct cpam_err *err)
     return CPAM_REFUSED;
 }
 
+/*
+ * A shell that finds no program answers 127, at which the archiver ends itself and counts nothing:
+ * so a path is looked at here.
+ */
+static bool
+names_a_missing_program(struct io *io, const char *command, char path[256])
+{
+    const char *found = strstr(command, "cpam-wal-push");
+    const char *begin = found;
+
+    if (found == NULL)
+        return false;
+    while (begin > command && strchr(" \t'\"", begin[-1]) == NULL)
+        begin--;
+    size_t length = (size_t) (found - begin) + strlen("cpam-wal-push");
+    if (*begin != '/' || length >= 256)
+        return false;
+    memcpy(path, begin, length);
+    path[length] = '\0';
+    return !file_exists(io, path);
+}
+
 static enum cpam_status
 check_archiving(struct checked_server *server, struct cpam_err *err)
 {
     CPAM_AUTO(pgrows_free) struct pgrows *rows = NULL;
-    char what[512];
+    char what[512], path[256];
 
     CPAM_TRY(ask(server,
                  "SELECT current_setting('archive_mode'), current_setting('archive_command'),"
@@ -140,6 +163,12 @@ check_archiving(struct checked_server *server, struct cpam_err *err)
         snprintf(what, sizeof(what), "the server archives with \"%.200s\"",
                  library[0] != '\0' ? library : command);
         return not_archiving(what, "set archive_command = 'cpam-wal-push %p' and reload the server",
+                             err);
+    }
+    if (library[0] == '\0' && names_a_missing_program(server->io, command, path))
+    {
+        snprintf(what, sizeof(what), "archive_command calls \"%s\", which is not there", path);
+        return not_archiving(what, "correct the path in archive_command and reload the server",
                              err);
     }
     return CPAM_OK;
@@ -182,6 +211,16 @@ check_server_switch(struct checked_server *server, char segment[SEGMENT_NAME_MAX
     snprintf(segment, SEGMENT_NAME_MAX, "%s", rows->values[0]);
     pgrows_free(CPAM_STEAL(rows));
     return ask(server, "SELECT pg_switch_wal()", 1, &rows, err);
+}
+
+enum cpam_status
+check_server_failures(struct checked_server *server, uint64_t *count, struct cpam_err *err)
+{
+    CPAM_AUTO(pgrows_free) struct pgrows *rows = NULL;
+
+    CPAM_TRY(ask(server, "SELECT failed_count FROM pg_stat_archiver", 1, &rows, err));
+    *count = strtoull(rows->values[0], NULL, 10);
+    return CPAM_OK;
 }
 
 void

@@ -19,10 +19,12 @@
 #define REPO_TIME   ((int64_t) 300 * 1000000) /* us */
 #define WAIT_BEYOND ((int64_t) 60 * 1000000)  /* the archiver may be waiting before its next try */
 #define LOOK_AGAIN  ((int64_t) 200000)
+#define ASK_AGAIN   ((int64_t) 1000000) /* the server for its archiver's failures */
 
 enum
 {
-    REPORT_MAX = 1 << 20
+    REPORT_MAX = 1 << 20,
+    ARCHIVER_TRIES = 3 /* NUM_ARCHIVE_RETRIES of pgarch.c, in a row */
 };
 
 struct checked_repository
@@ -42,6 +44,8 @@ struct check
     struct checked_repository repositories[SETTINGS_REPOSITORIES_MAX];
     size_t count;
     char segment[SEGMENT_NAME_MAX];
+    uint64_t failures; /* of the archiver, before the segment was closed */
+    int64_t ask_again; /* monotonic us */
     size_t backups;
     struct backup_summary newest; /* of the first repository that has one */
     char finding[CPAM_ERR_TEXT_MAX];
@@ -106,7 +110,8 @@ open_repositories(struct check *check, struct cpam_err *err)
         repository_free(CPAM_STEAL(repository->opened));
         if (status == CPAM_OK)
             continue;
-        cpam_err_prefix(err, "repository \"%s\"", which->name);
+        if (strncmp(err->text, "repository \"", strlen("repository \"")) != 0)
+            cpam_err_prefix(err, "repository \"%s\"", which->name);
         if (which->required)
             return status;
         cpam_log(LOG_WARNING, "%s (it is not required)", err->text);
@@ -133,6 +138,24 @@ did_not_come(struct check *check, const struct checked_repository *repository, i
     return CPAM_DEADLINE;
 }
 
+/*
+ * The archiver tries three times in a row and rests for a minute then: after so many failures
+ * nothing comes soon, and a person has better things to do than to wait.
+ */
+static bool
+archiver_gave_up(struct check *check)
+{
+    struct io *io = check->cli->io;
+    struct cpam_err ignored;
+    uint64_t failures;
+
+    if (io->ops->monotonic(io) < check->ask_again)
+        return false;
+    check->ask_again = io->ops->monotonic(io) + ASK_AGAIN;
+    return check_server_failures(&check->server, &failures, &ignored) == CPAM_OK &&
+           failures >= check->failures + ARCHIVER_TRIES;
+}
+
 static enum cpam_status
 wait_for_segment(struct check *check, struct checked_repository *repository, struct cpam_err *err)
 {
@@ -150,7 +173,7 @@ wait_for_segment(struct check *check, struct checked_repository *repository, str
         repository->took = io->ops->monotonic(io) - started;
         if (status != CPAM_NOT_FOUND)
             return status;
-        if (repository->took > patience)
+        if (repository->took > patience || archiver_gave_up(check))
             return did_not_come(check, repository, repository->took, err);
         io->ops->sleep(io, LOOK_AGAIN);
     }
@@ -199,6 +222,7 @@ open_segment(struct check *check, struct checked_repository *repository, struct 
 static enum cpam_status
 check_segment(struct check *check, struct cpam_err *err)
 {
+    CPAM_TRY(check_server_failures(&check->server, &check->failures, err));
     CPAM_TRY(check_server_switch(&check->server, check->segment, err));
     for (size_t i = 0; i < check->count; i++)
     {

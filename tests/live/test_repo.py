@@ -139,6 +139,19 @@ def test_O6_check_names_what_is_missing(t):
     pg.wait_sql("select current_setting('archive_command') = '/bin/true'")
     t.exits(cpam.run("cpam-repo", "check", config=config), 1,
             ['the server archives with "/bin/true"', "cpam-wal-push"])
+    lost = "/usr/lcoal/bin/cpam-wal-push"
+    pg.configure(archive_command=f"exec {lost} %p")
+    pg.reload()
+    pg.wait_sql(f"select current_setting('archive_command') like '%{lost}%'")
+    t.exits(cpam.run("cpam-repo", "check", config=config), 1,
+            [f'archive_command calls "{lost}", which is not there', "correct the path"])
+    # three failures in a row: the archiver rests, and nobody should wait for it
+    wrong = cpam.path("cpam-wal-push") + " --config /etc/no-such.yaml %p"
+    pg.configure(archive_command=wrong)
+    pg.reload()
+    pg.wait_sql("select current_setting('archive_command') like '%no-such%'")
+    t.exits(cpam.run("cpam-repo", "check", config=config, timeout=45), 1,
+            ["not protected: segment", "the archiver has failed", "the server's log says why"])
 
 
 def test_O6_check_tells_two_servers_apart(t):
