@@ -131,7 +131,17 @@ show_public(struct cli *cli, const char *path, struct cpam_err *err)
 {
     CPAM_AUTO(secret_free) struct secret *key = NULL;
     enum key_text_kind kind;
+    struct stat found;
+    struct owner owner;
 
+    CPAM_TRY(file_stat(cli->io, path, &found, err));
+    if (owner_is_root() && found.st_uid != 0)
+    {
+        /* a secret may be read by nobody but its owner, so this is who we are from now on */
+        CPAM_TRY(owner_of_folder(cli->io, path, &owner, err));
+        CPAM_TRY(owner_become(&owner, err));
+        secrets_protect_process();
+    }
     CPAM_TRY(key_file_read_any(cli->io, path, &kind, &key, err));
     return show(cli, kind, key, path, err);
 }

@@ -164,7 +164,7 @@ make_key(struct creation *creation, const char *path, struct cpam_err *err)
             "what is there",
             path);
         cpam_err_hint(err, "bring the keyfile back from its copy (the text that begins with "
-                           "\"cpam1key\", in a file of mode 0600)");
+                           "\"cpam1key\", in a file of mode 0600 that the server's user owns)");
         return CPAM_USAGE;
     }
     CPAM_TRY(secret_random(io, KEY_TEXT_KEY_SIZE, &key, err));

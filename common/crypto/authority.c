@@ -164,7 +164,8 @@ keyring_believes(const struct keyring *keyring, const struct authority *authorit
         if (find_shared(keyring, authority->writer) != NULL)
             return CPAM_OK;
         return refuse_unknown(authority, "keyfile",
-                              "if it is of an older keyfile or passphrase, add that one to"
+                              "is the right key file in place (the paper copy tells)? if"
+                              " it is of an older keyfile or passphrase, add that one to"
                               " encryption.identities",
                               err);
     default:

@@ -125,7 +125,12 @@ secret_read_file(struct io *io, const char *path, struct secret **out, struct cp
     int fd = -1;
 
     /* O_NONBLOCK: a FIFO in the file's place must not hang us before it is refused */
-    CPAM_TRY(file_open(io, path, O_RDONLY | O_NONBLOCK | O_NOCTTY, 0, &fd, err));
+    status = file_open(io, path, O_RDONLY | O_NONBLOCK | O_NOCTTY, 0, &fd, err);
+    if (status != CPAM_OK && err->sys == EACCES)
+        cpam_err_hint(err,
+                      "it is read as user %u, the owner of the data directory: chown %u \"%s\"",
+                      (unsigned) geteuid(), (unsigned) geteuid(), path);
+    CPAM_TRY(status);
     status = secret_read_fd(io, fd, path, out, err);
     (void) io->ops->close(io, fd); /* read only: nothing can be lost */
     return status;

@@ -39,6 +39,12 @@ def test_E8_key_file_of_root_goes_to_the_folders_owner(t):
     path = os.path.join(folder, "key")
     t.exits(cpam.run("cpam-keys", "generate", "keyfile", path, root=True), 0)
     t.equal(os.stat(path).st_uid, workspace.user().pw_uid, "owner")
+    shown = t.exits(cpam.run("cpam-keys", "public", path), 0).out
+    t.equal(t.exits(cpam.run("cpam-keys", "public", path, root=True), 0).out, shown)
+    # a key brought back by root and forgotten there: which user, and what to type
+    os.chown(path, 0, 0)
+    t.exits(cpam.run("cpam-keys", "public", path), 1,
+            ["Permission denied", f'chown {workspace.user().pw_uid} "{path}"'])
 
 
 def test_wrong_calls_of_cpam_keys_say_the_right_ones(t):
