@@ -230,22 +230,29 @@ static enum cpam_status
 not_empty(struct restore_places *places, const struct restore_place *place, struct cpam_err *err)
 {
     char aside[RESTORE_PATH_MAX + 16];
+    char version[RESTORE_PATH_MAX + 16];
 
+    snprintf(aside, sizeof(aside), "%s.old", place->path);
+    for (int i = 2; file_exists(places->io, aside); i++)
+        snprintf(aside, sizeof(aside), "%s.old%d", place->path, i);
     if (place->original != NULL)
     {
         cpam_fail(err, CPAM_USAGE, 0,
                   "\"%s\", where %s is to be restored, is not empty (another database's?)",
                   place->path, place->prefix);
-        cpam_err_hint(err, "give it another place: --tablespace-map %s=/some/empty/directory",
-                      place->original);
+        cpam_err_hint(err,
+                      "give it another place: --tablespace-map %s=/some/empty/directory; or, when "
+                      "this replaces the original, stop that and move it aside: mv %s %s",
+                      place->original, place->path, aside);
         return CPAM_USAGE;
     }
-    snprintf(aside, sizeof(aside), "%s.old", place->path);
-    for (int i = 2; file_exists(places->io, aside); i++)
-        snprintf(aside, sizeof(aside), "%s.old%d", place->path, i);
     cpam_fail(err, CPAM_USAGE, 0, "the target directory \"%s\" is not empty", place->path);
-    cpam_err_hint(err, "stop the server if it runs there, then move it aside: mv %s %s",
-                  place->path, aside);
+    snprintf(version, sizeof(version), "%s/PG_VERSION", place->path);
+    if (file_exists(places->io, version))
+        cpam_err_hint(err, "stop the server if it runs there, then move it aside: mv %s %s",
+                      place->path, aside);
+    else
+        cpam_err_hint(err, "it is no data directory either: was another one meant?");
     return CPAM_USAGE;
 }
 

@@ -357,7 +357,9 @@ check_end(const struct selection *self, const struct backup_summary *backup,
                  chain->hole ? "has a hole at" : "ends before", name);
         unreachable(self, why, err);
         if (!chain->hole)
-            cpam_err_hint(err, "if nothing was changed since then, --latest restores the same");
+            cpam_err_hint(err,
+                          "while the server still runs, \"cpam-repo check\" archives what it has "
+                          "written up to now; if it is lost, --latest restores all there is");
         return CPAM_UNREACHABLE;
     }
     if (target->kind == TARGET_LATEST && chain->overrun && !target->accept_end)
