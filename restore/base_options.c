@@ -25,7 +25,7 @@ static const struct option_def rows[] = {
     {"target-exclusive", 0, OPTION_FLAG, NULL, AT(exclusive), 0, 0, NULL,
      "stop just before the target, not behind it"},
     {"target-action", 0, OPTION_CHOICE, "ACTION", AT(action), 0, 0, "pause|promote|shutdown",
-     "what to do at the target (default pause)"},
+     "pause, promote or shutdown at the target (default pause)"},
     {"standby", 0, OPTION_FLAG, NULL, AT(standby), 0, 0, NULL,
      "make a standby, which goes on replaying"},
     {"recover", 0, OPTION_FLAG, NULL, AT(recover), 0, 0, NULL,

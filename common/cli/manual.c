@@ -123,7 +123,7 @@ put_options(struct cpam_buf *out, const struct option_table *table, struct cpam_
         CPAM_TRY(put(out, row->help, err));
         if (row->choices != NULL)
         {
-            CPAM_TRY(put_raw(out, "\nOne of ", err));
+            CPAM_TRY(put_raw(out, ".\nOne of ", err));
             CPAM_TRY(put(out, row->choices, err));
             CPAM_TRY(put_raw(out, ".", err));
         }

@@ -141,8 +141,12 @@ check_arguments(const struct cli *cli, struct cpam_err *err)
     const struct program *program = cli->program;
 
     if (cli->argc < program->min_arguments)
-        return cpam_fail(err, CPAM_USAGE, 0, "%s",
-                         cli->argc == 0 ? "an argument is missing" : "too few arguments");
+    {
+        cpam_fail(err, CPAM_USAGE, 0, "%s",
+                  cli->argc == 0 ? "an argument is missing" : "too few arguments");
+        cpam_err_hint(err, "usage: %s; \"%s --help\" tells more", program->usage[0], program->name);
+        return CPAM_USAGE;
+    }
     if (program->max_arguments >= 0 && cli->argc > program->max_arguments)
         return cpam_fail(err, CPAM_USAGE, 0, "unexpected argument \"%.200s\"",
                          cli->argv[program->max_arguments]);
