@@ -6,7 +6,7 @@
  * the end.
  *
  * Files that got much are fsynced here, by the worker.  Small ones are left to the last passage
- * (restore_proof.h): one commit of the file system's journal then serves thousands of them.
+ * (restore_keep.h): many at a time, they share what they wait for.
  */
 #ifndef CPAM_RESTORE_RESTORE_PACK_H
 #define CPAM_RESTORE_RESTORE_PACK_H

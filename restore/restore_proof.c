@@ -7,7 +7,6 @@
 #include "restore_proof.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -16,7 +15,7 @@
 #include "pg/backup_label.h"
 #include "pg/backup_manifest.h"
 #include "pg/crc32c.h"
-#include "restore_pack.h"
+#include "restore_keep.h"
 #include "restore_tree.h"
 
 enum
@@ -28,6 +27,7 @@ struct proof
 {
     const struct restore_files *files;
     struct restore_spill *spill;
+    struct restore_keep *keep;
     struct backup_manifest *manifest;
     struct sink *out;
     struct sha256 *sha;
@@ -57,52 +57,6 @@ manifest_digest(void *arg, uint8_t out[32], struct cpam_err *err)
     return sha256_end(((struct proof *) arg)->sha, out, err);
 }
 
-/* CRC of what a read returns, up to RESTORE_SMALL bytes of it. */
-static enum cpam_status
-crc_of_file(struct io *io, int fd, const char *path, uint32_t *out, struct cpam_err *err)
-{
-    uint8_t data[16 * 1024];
-    uint64_t at = 0;
-    size_t got = sizeof(data);
-
-    for (*out = 0; got == sizeof(data) && at <= RESTORE_SMALL; at += got)
-    {
-        CPAM_TRY(file_read_at(io, fd, path, data, sizeof(data), at, &got, err));
-        *out = crc32c(*out, data, got);
-    }
-    return CPAM_OK;
-}
-
-/* On disk, and, if it is small, as it was sent there. */
-static enum cpam_status
-file_keep(struct proof *self, uint64_t size, uint32_t crc, struct cpam_err *err)
-{
-    struct io *io = self->files->io;
-    const char *relative;
-    struct restore_place *place = restore_places_of(self->files->places, self->path, &relative);
-    uint32_t found = crc;
-
-    if (place == &self->files->places->items[0])
-        relative = restore_disk_path(relative);
-    int fd = io->ops->open_beneath(io, place->fd, relative, O_RDONLY | O_NOFOLLOW | O_CLOEXEC, 0);
-    if (fd < 0)
-        return cpam_fail(err, CPAM_IO, errno, "could not open \"%s\"", self->path);
-    enum cpam_status status = file_sync(io, fd, self->path, err);
-    if (status == CPAM_OK && size <= RESTORE_SMALL)
-        status = crc_of_file(io, fd, self->path, &found, err);
-    if (status == CPAM_OK && found != crc)
-        status = cpam_fail(err, CPAM_CORRUPT, 0,
-                           "\"%s\": what is on disk is not what was written (CRC %08x instead of "
-                           "%08x)",
-                           self->path, found, crc);
-    if (status != CPAM_OK)
-    {
-        io->ops->close(io, fd);
-        return status;
-    }
-    return file_close(io, fd, self->path, err);
-}
-
 static enum cpam_status
 file_end(struct proof *self, struct cpam_err *err)
 {
@@ -121,30 +75,19 @@ file_end(struct proof *self, struct cpam_err *err)
         size = self->map_size;
         crc = self->map_crc;
     }
-    CPAM_TRY(file_keep(self, size, crc, err));
+    CPAM_TRY(restore_keep_file(self->keep, self->path, size, crc, err));
     return backup_manifest_file(self->manifest, self->path, size, self->entry.mtime, crc, err);
 }
 
 static enum cpam_status
 directory_end(struct proof *self, const struct manifest_entry *entry, struct cpam_err *err)
 {
-    struct io *io = self->files->io;
     const char *relative;
-    struct restore_place *place = restore_places_of(self->files->places, entry->path, &relative);
 
+    restore_places_of(self->files->places, entry->path, &relative);
     if (*relative == '\0')
-        return CPAM_OK;
-    int fd = io->ops->open_beneath(io, place->fd, relative,
-                                   O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC, 0);
-    if (fd < 0)
-        return cpam_fail(err, CPAM_IO, errno, "could not open the directory \"%s\"", entry->path);
-    enum cpam_status status = CPAM_OK;
-    if (io->ops->fchmod(io, fd, entry->mode & 0777) < 0)
-        status = cpam_fail(err, CPAM_IO, errno, "could not set the mode of \"%s\"", entry->path);
-    else
-        status = file_sync(io, fd, entry->path, err);
-    io->ops->close(io, fd);
-    return status;
+        return CPAM_OK; /* a place has its mode, and is fsynced last */
+    return restore_keep_directory(self->keep, entry->path, entry->mode, err);
 }
 
 static enum cpam_status
@@ -280,6 +223,7 @@ pass(struct proof *self, struct cpam_err *err)
     self->manifest = manifest;
     CPAM_TRY(manifest_read(files->repo, summary, &ops, self, err));
     CPAM_TRY(file_end(self, err));
+    CPAM_TRY(restore_keep_finish(self->keep, err));
     CPAM_TRY(backup_manifest_finish(manifest, summary->timeline, summary->start, summary->stop,
                                     files->history, err));
     return sink_finish(self->out, err);
@@ -288,12 +232,15 @@ pass(struct proof *self, struct cpam_err *err)
 enum cpam_status
 restore_proof(const struct restore_files *files, struct restore_spill *spill, struct cpam_err *err)
 {
+    CPAM_AUTO(restore_keep_free) struct restore_keep *keep = NULL;
     CPAM_AUTO(sink_free) struct sink *out = NULL;
     CPAM_AUTO(sha256_free) struct sha256 *sha = NULL;
     struct proof self = {.files = files, .spill = spill};
     char path[RESTORE_PATH_MAX + 16];
 
     CPAM_TRY(map_remap(&self, err));
+    CPAM_TRY(restore_keep_new(files, &keep, err));
+    self.keep = keep;
     snprintf(path, sizeof(path), "%s/backup_manifest", files->places->items[0].path);
     CPAM_TRY(sha256_new(&sha, err));
     CPAM_TRY(sink_file_push(&out, files->io, path, 0600, err));

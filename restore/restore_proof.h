@@ -1,9 +1,6 @@
 /*
  * restore_proof.h - the last passage: every file against the manifest, files and directories
  * fsynced, PostgreSQL's backup_manifest written.
- *
- * Small files are also read back: a write that failed in the background before anybody fsynced the
- * file can be forgotten by the kernel together with the file's pages, but not by its content.
  */
 #ifndef CPAM_RESTORE_RESTORE_PROOF_H
 #define CPAM_RESTORE_RESTORE_PROOF_H
