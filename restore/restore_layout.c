@@ -16,7 +16,7 @@ struct layout
     const struct restore_files *files;
     struct restore_spill *spill;
     /* the file whose extents come */
-    bool is_open, left_out, has_bytes;
+    bool is_open, left_out, has_bytes, is_large;
     int fd;
     uint32_t place;
     uint64_t path_at;
@@ -51,6 +51,7 @@ file_begin(struct layout *self, const struct manifest_entry *entry, struct cpam_
     memcpy(self->path, disk, strlen(disk) + 1);
     self->place = (uint32_t) (place - self->files->places->items);
     self->has_bytes = false;
+    self->is_large = entry->size > RESTORE_SMALL;
     self->fd = io->ops->open_beneath(io, place->fd, disk,
                                      O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
     if (self->fd < 0)
@@ -119,7 +120,8 @@ on_extents(void *arg, uint64_t at, const struct manifest_extent *extents, size_t
                                       .size = extents[i].size,
                                       .frame = extents[i].frame,
                                       .offset = extents[i].offset,
-                                      .place = self->place};
+                                      .place = self->place,
+                                      .is_large = self->is_large};
         CPAM_TRY(spill_extent_add(self->spill, (size_t) extents[i].pack, &extent, err));
     }
     return CPAM_OK;

@@ -29,8 +29,7 @@ struct scatter
     uint64_t at; /* plaintext seen so far */
     int fd;      /* of the file written last */
     uint64_t open_path;
-    bool is_open;
-    uint64_t open_bytes; /* written to it since it was opened */
+    bool is_open, is_large;
     char path[MANIFEST_PATH_MAX];
 };
 
@@ -48,8 +47,7 @@ file_done(struct scatter *self, struct cpam_err *err)
     if (!self->is_open)
         return CPAM_OK;
     self->is_open = false;
-    enum cpam_status status =
-        self->open_bytes > RESTORE_SMALL ? file_sync(io, self->fd, self->path, err) : CPAM_OK;
+    enum cpam_status status = self->is_large ? file_sync(io, self->fd, self->path, err) : CPAM_OK;
     if (status != CPAM_OK)
     {
         io->ops->close(io, self->fd);
@@ -72,7 +70,7 @@ file_want(struct scatter *self, const struct spill_extent *extent, struct cpam_e
     if (self->fd < 0)
         return cpam_fail(err, CPAM_IO, errno, "could not open \"%s\"", self->path);
     self->open_path = extent->path;
-    self->open_bytes = 0;
+    self->is_large = extent->is_large != 0;
     self->is_open = true;
     return CPAM_OK;
 }
@@ -100,7 +98,6 @@ scatter_write(struct sink *sink, const void *data, size_t size, struct cpam_err 
         CPAM_TRY(file_want(self, extent, err));
         CPAM_TRY(file_write_at(self->job->io, self->fd, self->path, part, part_size,
                                extent->at + (begin - from), err));
-        self->open_bytes += part_size;
         extent->crc = crc32c(extent->crc, part, part_size);
         extent->written = stop == to;
         if (self->job->wrote != NULL)

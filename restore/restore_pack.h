@@ -5,7 +5,7 @@
  * frame is authenticated before a byte of it is used, and the digest of all frames is compared at
  * the end.
  *
- * Files that got much are fsynced here, by the worker.  Small ones are left to the last passage
+ * Each part of a large file is fsynced here, by the worker that wrote it.  Small files are left to the last passage
  * (restore_keep.h): many at a time, they share what they wait for.
  */
 #ifndef CPAM_RESTORE_RESTORE_PACK_H

@@ -27,7 +27,7 @@ struct spill_extent
     uint32_t crc;           /* of the content, once written */
     uint32_t place;         /* number of the place */
     uint32_t written;       /* 1 once it is */
-    uint32_t unused;
+    uint32_t is_large;      /* 1 if its file is, as restore_pack.h has it */
 };
 
 struct restore_spill;

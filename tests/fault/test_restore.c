@@ -83,6 +83,37 @@ START_TEST(T9_T10_pg_control_is_last)
 }
 END_TEST
 
+static int
+count(const struct io_twin *twin, const char *words)
+{
+    int found = 0;
+
+    while (io_twin_find(twin, words, found + 1) >= 0)
+        found++;
+    return found;
+}
+
+/* A large file is not read back at the end: whoever wrote a part of it, however small, has to hear
+   of a write that failed.  Of this one a few hundred bytes lie in its last pack. */
+START_TEST(T10_each_part_of_a_large_file_is_fsynced_by_its_writer)
+{
+    static struct world world;
+    struct io_twin *twin = io_twin_new();
+    struct io_twin_plan plan = {.real_clock = true};
+    struct cpam_err err;
+
+    world_begin(&world);
+    ck_assert_uint_ge(world.files[2].extent_count, 4);
+    io_twin_plan(twin, &plan);
+    ck_ok(world_restore(&world, io_twin_io(twin), true, true, &err), &err);
+    int opened = count(twin, "open_beneath base/5/1259");
+    ck_assert_int_ge(opened, 2 + 4); /* to be made, for each part, and for the last passage */
+    ck_assert_int_eq(count(twin, "fsync base/5/1259"), opened - 1);
+    io_twin_free(twin);
+    world_end(&world);
+}
+END_TEST
+
 Suite *
 suite(void)
 {
@@ -93,6 +124,7 @@ suite(void)
     tcase_add_loop_test(tcase, T10_every_failed_call_fails_the_restore, 0,
                         (int) (sizeof(kinds) / sizeof(kinds[0])));
     tcase_add_test(tcase, T9_T10_pg_control_is_last);
+    tcase_add_test(tcase, T10_each_part_of_a_large_file_is_fsynced_by_its_writer);
     suite_add_tcase(suite, tcase);
     return suite;
 }
