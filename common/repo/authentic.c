@@ -45,9 +45,13 @@ take_oldest(struct store *store, const char *key, const struct store_range *rang
     if (versions == NULL)
         return cpam_fail(err, CPAM_NO_MEMORY, 0, "no memory for the versions of \"%s\"", key);
     CPAM_TRY(store_versions(store, key, versions, STORE_VERSIONS_MAX, &count, err));
-    /* a store without versions: what was read already is all there is */
-    if (have == NULL && count == 1 && versions[0].id[0] == '\0')
+    /* a store without versions, or one that names them and does not list them: what was read already
+       is all there is */
+    if (count == 1 && versions[0].id[0] == '\0')
+    {
+        *taken = have != NULL;
         return CPAM_OK;
+    }
     for (size_t i = 0; i < count; i++)
     {
         struct cpam_err why;

@@ -369,6 +369,7 @@ memory_versions(struct store *store, const char *key, struct store_version *out,
                 size_t *count, struct cpam_err *err)
 {
     struct memory_object *object;
+    const struct memory_bucket *bucket = ((struct memory_store *) store)->bucket;
 
     *count = 0;
     CPAM_TRY(asked(store, key, err));
@@ -376,7 +377,7 @@ memory_versions(struct store *store, const char *key, struct store_version *out,
     for (size_t i = 0; object != NULL && i < object->count && i < cap; i++)
     {
         memset(&out[i], 0, sizeof(out[i]));
-        snprintf(out[i].id, sizeof(out[i].id), "%s", object->versions[i].id);
+        snprintf(out[i].id, sizeof(out[i].id), "%s", bucket->untold ? "" : object->versions[i].id);
         out[i].is_marker = object->versions[i].is_marker;
         out[i].size = object->versions[i].size;
         out[i].modified = object->versions[i].modified;

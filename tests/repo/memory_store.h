@@ -36,6 +36,7 @@ struct memory_bucket
     unsigned settled;          /* names made durable that were there */
     bool lose_put_answer;      /* the next put happens, and its answer says the name was taken */
     enum cpam_status fail_all; /* other than CPAM_OK: every request fails with it */
+    bool untold;               /* names versions, and does not list them */
     const char *lost;          /* a version that is listed, but not there when it is read */
     unsigned lose_large_at;    /* the nth time a large object is read whole, it is gone; 0: never */
     int fail_after;            /* that many requests more work, then fail_all; -1: at once */

@@ -451,6 +451,21 @@ START_TEST(F1_version_that_is_listed_and_not_there_is_unknown)
 }
 END_TEST
 
+/* x-amz-version-id comes with each answer, and the question for versions is not known to the store. */
+START_TEST(F5_store_that_names_versions_and_lists_none_is_read_once)
+{
+    CPAM_AUTO(cpam_buf_clear) struct cpam_buf back = {0};
+
+    self.bucket.untold = true;
+    wal_segment_file(SEGMENT, 3, 1);
+    push_ok(SEGMENT, false);
+    unsigned before = self.bucket.requests;
+    ck_ok(wal_pull(self.repo, SEGMENT, &back, &err), &err);
+    ck_assert_uint_eq(self.bucket.requests - before, 2); /* the object, and its versions */
+    push_ok(SEGMENT, true);
+}
+END_TEST
+
 START_TEST(F1_large_segment_that_goes_behind_its_header_is_unknown)
 {
     CPAM_AUTO(cpam_buf_clear) struct cpam_buf back = {0};
@@ -551,6 +566,7 @@ suite(void)
     tcase_add_test(plain, P8_byte_that_flips_between_reads_is_noticed);
     tcase_add_test(versioned, fault5_oldest_genuine_version_is_the_object);
     tcase_add_test(versioned, fault5_marker_alone_is_unknown_not_absent);
+    tcase_add_test(versioned, F5_store_that_names_versions_and_lists_none_is_read_once);
     tcase_add_test(versioned, F1_version_that_is_listed_and_not_there_is_unknown);
     suite_add_tcase(suite, plain);
     suite_add_tcase(suite, versioned);
