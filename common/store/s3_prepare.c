@@ -106,7 +106,14 @@ prove_list(const struct probe *probe, struct cpam_err *err)
     if (!seen)
         return cpam_fail(err, CPAM_REFUSED, 0, "%s does not list \"%s\", which was just stored",
                          probe->self->base.url, probe->key);
-    return CPAM_OK;
+    /* what comes after a segment is asked for in this way, and tells the archive's end from a hole */
+    enum cpam_status status =
+        store_list(&probe->self->base, probe->key, probe->key, false, see_probe, &seen, err);
+    if (status != CPAM_UNKNOWN)
+        return status;
+    cpam_err_hint(err, "this store does not begin a listing behind \"start-after\", without which "
+                       "no recovery could tell the end of the archive: use another one");
+    return err->status = CPAM_REFUSED;
 }
 
 /* A writer that may not delete is a good writer: its probe stays. */

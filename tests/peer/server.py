@@ -492,6 +492,11 @@ class Connection:
             body = start + tail.partition(b"</NextContinuationToken>")[2]
         self.send(request, status, headers, body)
 
+    def fault_list_from_the_beginning(self, request):
+        """Takes start-after and begins with the first key all the same."""
+        request.argument.pop("start-after", None)
+        self.send(request, *self.answer(request))
+
     def fault_status(self, request, status):
         """503, 500, 403...: with the code S3 has for it."""
         code = {403: "AccessDenied", 500: "InternalError", 503: "SlowDown", 429: "SlowDown"}[status]

@@ -301,6 +301,15 @@ def test_P3_prepare_finds_a_store_that_overwrites(t):
     peer.expect(t, peer.drive(server.endpoint, "prepare"), "ok")
 
 
+def test_F2_prepare_finds_a_store_that_cannot_tell_the_end(t):
+    server = peer.start(t)
+    server.fault = lambda request, _: \
+        "list_from_the_beginning" if "list-type" in request.argument else None
+    answer = peer.drive(server.endpoint, "prepare")
+    peer.expect(t, answer, "refused", "goes back")
+    t.holds(answer.hint, "start-after")
+
+
 def test_P11_slow_handshakes_and_servers_end_with_the_deadline(t):
     server, path, _ = stored(t, secure=True)
     server.stall_handshake = True
