@@ -210,11 +210,13 @@ look(struct putting *put, enum verdict *verdict, uint8_t h[SHA256_SIZE], struct 
     if (status == CPAM_NOT_FOUND || status == CPAM_UNKNOWN)
         return CPAM_OK;
     if (status == CPAM_CORRUPT || status == CPAM_FOREIGN)
-        cpam_err_hint(err,
-                      "the server keeps its file; what is stored as \"%s\" is damaged, or was not"
-                      " written here: find out who can write to the store, move it out of the way"
-                      " (and keep it), and this push goes through",
-                      put->key);
+        cpam_err_hint(
+            err,
+            "the server keeps its file and this is tried again; unless something on the"
+            " way to the store changes its answers, what is stored as \"%s\" is damaged or"
+            " was not written here: find out who can write to the store, move it out of"
+            " the way (and keep it), and this push goes through",
+            put->key);
     /* foreign is what somebody planted, and not the file that is being pushed */
     if (status != CPAM_OK)
         return err->status = status == CPAM_FOREIGN ? CPAM_CORRUPT : status;

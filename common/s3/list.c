@@ -256,6 +256,8 @@ s3_versioning(struct s3 *s3, struct deadline deadline, enum s3_versioning *out,
     if (status != CPAM_OK)
         return status;
     status = s3_xml_read(reply.body.data, reply.body.size, &handler, err);
+    if (status == CPAM_CORRUPT)
+        err->status = status = CPAM_UNKNOWN; /* the answer is, and no object */
     if (status == CPAM_OK && *out == S3_VERSIONING_UNTOLD)
         status = cpam_fail(err, CPAM_UNKNOWN, 0, "the answer says nothing about versioning");
     if (status != CPAM_OK)

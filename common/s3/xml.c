@@ -31,7 +31,9 @@ static void
 on_start(void *arg, const char *name, const char **attributes)
 {
     struct reader *reader = arg;
-    size_t used = strlen(reader->path), size = strlen(name);
+    const char *colon = strchr(name, ':');
+    const char *local = colon != NULL ? colon + 1 : name; /* "s3:Error" is an Error too */
+    size_t used = strlen(reader->path), size = strlen(local);
 
     (void) attributes;
     if (reader->status != CPAM_OK)
@@ -45,7 +47,7 @@ on_start(void *arg, const char *name, const char **attributes)
     reader->ends[reader->depth++] = used;
     if (used > 0)
         reader->path[used++] = '/';
-    memcpy(reader->path + used, name, size + 1);
+    memcpy(reader->path + used, local, size + 1);
     reader->text.size = 0;
     if (reader->handler->start != NULL)
         stop(reader, reader->handler->start(reader->handler->arg, reader->path, reader->err));

@@ -84,6 +84,13 @@ static const struct
      CPAM_OK,
      "p/a+b c/\xc3\xbc "},
     {{LIST(KEY("p/a%2Bb") WHOLE)}, NULL, false, CPAM_OK, "p/a%2Bb "}, /* not told to be encoded */
+    {{"<s3:ListBucketResult xmlns:s3=\"http://s3.amazonaws.com/doc/2006-03-01/\">"
+      "<s3:IsTruncated>false</s3:IsTruncated><s3:Contents><s3:Key>p/a</s3:Key></s3:Contents>"
+      "</s3:ListBucketResult>"},
+     NULL,
+     false,
+     CPAM_OK,
+     "p/a "},
     /* lies */
     {{LIST(KEY("p/fail") WHOLE)}, NULL, false, CPAM_INTERNAL, "the caller's failure"},
     {{LIST(KEY("p/a") MORE("t1")), LIST(KEY("p/b") MORE("t1"))},
@@ -234,6 +241,8 @@ static const struct
     {{.status = 403, .body = ERROR("SignatureDoesNotMatch")}, CPAM_REFUSED, 0},
     {{.status = 404, .body = ERROR("NoSuchBucket")}, CPAM_REFUSED, 0},
     {{.status = 200, .body = "<html/>"}, CPAM_UNKNOWN, 0},
+    {{.status = 200, .body = "<Versioning"}, CPAM_UNKNOWN, 0},
+    {{.status = 200, .body = ""}, CPAM_UNKNOWN, 0},
 };
 
 START_TEST(F5_versioning_is_read)
