@@ -3,7 +3,10 @@
  */
 #include "http/retry.h"
 
+#include <stdbool.h>
 #include <string.h>
+
+#include "base/log.h"
 
 enum
 {
@@ -59,6 +62,7 @@ retry_run(struct io *io, struct deadline deadline, retry_fn attempt, void *arg,
     int64_t start = io->ops->monotonic(io);
     struct cpam_err last = {0}; /* why the attempt before failed, for when the time runs out */
     struct retry retry = {.attempt = 1};
+    bool told = false;
 
     for (;; retry.attempt++)
     {
@@ -86,6 +90,11 @@ retry_run(struct io *io, struct deadline deadline, retry_fn attempt, void *arg,
         if (left == 0 || wait < 0)
             return give_up(&retry, io->ops->monotonic(io) - start, err);
         last = *err;
+        if (!told && io->ops->monotonic(io) - start >= RETRY_SILENCE)
+        {
+            told = true;
+            cpam_log(LOG_WARNING, "%s; trying again", err->text);
+        }
         sleep_whole(io, wait);
     }
 }

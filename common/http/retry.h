@@ -6,6 +6,9 @@
  * other side asked for (Retry-After) is honoured up to RETRY_AFTER_MAX.  Everything happens under
  * one deadline; without a deadline, after RETRY_ATTEMPTS_MAX attempts.
  *
+ * What has not come right after RETRY_SILENCE is logged as a warning, once: a person at the terminal
+ * looks at nothing otherwise, for as long as the deadline is.
+ *
  * When the time is up the status is CPAM_DEADLINE, and the sentence still says what failed last.
  */
 #ifndef CPAM_HTTP_RETRY_H
@@ -19,6 +22,7 @@ enum
     RETRY_FIRST_WAIT = 100000,  /* us: 100 ms */
     RETRY_WAIT_MAX = 15000000,  /* us: 15 s */
     RETRY_AFTER_MAX = 60000000, /* us: 60 s, of what the other side may ask for */
+    RETRY_SILENCE = 3000000,    /* us: who waits longer is told why, once */
     RETRY_ATTEMPTS_MAX = 20     /* only where there is no deadline */
 };
 

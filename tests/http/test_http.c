@@ -3,7 +3,12 @@
  */
 #include "suite.h"
 
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
 #include "../s3/fake_http.h"
+#include "base/log.h"
 #include "http/client.h"
 #include "http/retry.h"
 
@@ -156,6 +161,40 @@ START_TEST(P11_retries_end_by_the_deadline)
 }
 END_TEST
 
+/* How much has been logged while a call failed so often. */
+static size_t
+logged(unsigned times, char text[4096])
+{
+    struct fake_io io;
+    struct failing failing = {.io = &io, .status = CPAM_TRANSIENT, .times = times};
+    struct cpam_err err;
+    int ends[2], saved = dup(STDERR_FILENO);
+
+    ck_assert_int_eq(pipe2(ends, O_NONBLOCK), 0);
+    ck_assert_int_eq(dup2(ends[1], STDERR_FILENO), STDERR_FILENO);
+    log_start("cpam-test", LOG_INFO);
+    fake_io_init(&io, 1000000);
+    ck_ok(retry_run(&io.base, (struct deadline){0}, fail_for_a_while, &failing, &err), &err);
+    ck_assert_int_eq(dup2(saved, STDERR_FILENO), STDERR_FILENO);
+    ssize_t got = read(ends[0], text, 4095);
+    close(ends[0]);
+    close(ends[1]);
+    close(saved);
+    text[got < 0 ? 0 : got] = '\0';
+    return strlen(text);
+}
+
+START_TEST(who_waits_for_long_is_told_why_once)
+{
+    char text[4096];
+
+    /* 100, 200, 400, 800, 1600 ms: silent until three seconds are over */
+    ck_assert_uint_eq(logged(5, text), 0);
+    ck_assert_uint_gt(logged(12, text), 0);
+    ck_assert_str_eq(text, "cpam-test: warning: failure 6; trying again\n");
+}
+END_TEST
+
 START_TEST(P11_an_attempt_cut_by_the_deadline_tells_what_failed_before)
 {
     struct fake_io io;
@@ -282,6 +321,7 @@ suite(void)
     tcase_add_test(tcase, S1_waits_are_spread_and_capped);
     tcase_add_loop_test(tcase, only_transient_failures_are_tried_again, 0, CPAM_STATUS_COUNT);
     tcase_add_test(tcase, P11_retries_end_by_the_deadline);
+    tcase_add_test(tcase, who_waits_for_long_is_told_why_once);
     tcase_add_test(tcase, P11_an_attempt_cut_by_the_deadline_tells_what_failed_before);
     tcase_add_test(tcase, P11_the_failure_before_the_cut_is_what_is_told);
     tcase_add_test(tcase, without_a_deadline_attempts_are_counted);
