@@ -52,7 +52,7 @@ progress_line(const char *what, uint64_t done, uint64_t total, int64_t elapsed_u
         unsigned percent = (unsigned) ((double) done / (double) total * 100);
 
         text_format_size(total, of);
-        if (done == 0)
+        if (percent == 0) /* too little to tell from: the first bytes may have waited */
             snprintf(numbers, sizeof(numbers), "%u %% of %s", percent, of);
         else
         {

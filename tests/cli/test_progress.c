@@ -25,6 +25,7 @@ static const struct
     {30 * MIB, 0, 3 * SECOND, 0, "restoring: 30 MiB, 10 MiB/s"},
     {0, 90 * MIB, 3 * SECOND, 0, "restoring: 0 % of 90 MiB"},
     {30 * MIB, 90 * MIB, 3 * SECOND, 0, "restoring: 33 %, 30 MiB of 90 MiB, 10 MiB/s, 6 s left"},
+    {3, 90 * MIB, 3 * SECOND, 0, "restoring: 0 % of 90 MiB"},
     {90 * MIB, 90 * MIB, 3 * SECOND, 0, "restoring: 100 %, 90 MiB of 90 MiB, 30 MiB/s, 0 ms left"},
     {45 * MIB, 90 * MIB, 3 * SECOND, 79,
      "restoring: [##########..........] 50 %, 45 MiB of 90 MiB, 15 MiB/s, 3 s left"},
