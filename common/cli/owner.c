@@ -102,6 +102,18 @@ not_allowed(const struct owner *owner, const char *call, int sys, struct cpam_er
                      call);
 }
 
+/* Programs that are run, libpq, and whoever wants ~/.aws look for files there. */
+static void
+set_environment(const struct owner *owner)
+{
+    struct passwd *entry = getpwuid(owner->uid);
+
+    setenv("USER", owner->name, 1);
+    setenv("LOGNAME", owner->name, 1);
+    if (entry != NULL)
+        setenv("HOME", entry->pw_dir, 1);
+}
+
 enum cpam_status
 owner_become(const struct owner *owner, struct cpam_err *err)
 {
@@ -115,12 +127,7 @@ owner_become(const struct owner *owner, struct cpam_err *err)
         return not_allowed(owner, "setresuid", errno, err);
     if (seteuid(0) == 0)
         return not_allowed(owner, "root can still be had back", 0, err);
-    /* programs that are run, and libpq, look for files there */
-    setenv("USER", owner->name, 1);
-    setenv("LOGNAME", owner->name, 1);
-    struct passwd *entry = getpwuid(owner->uid);
-    if (entry != NULL)
-        setenv("HOME", entry->pw_dir, 1);
+    set_environment(owner);
     return CPAM_OK;
 }
 
@@ -135,6 +142,7 @@ owner_enter(const struct owner *owner, struct cpam_err *err)
         return not_allowed(owner, "setegid", errno, err);
     if (seteuid(owner->uid) != 0)
         return not_allowed(owner, "seteuid", errno, err);
+    set_environment(owner); /* it stays: nothing root does later looks there */
     return CPAM_OK;
 }
 

@@ -200,8 +200,12 @@ START_TEST(root_is_given_up_for_good)
 
     if (geteuid() != 0)
         return; /* there is nothing to give up */
+    setenv("HOME", "/root", 1);
     ck_ok(owner_enter(&nobody, &err), &err);
     ck_assert_uint_eq(geteuid(), 65534);
+    /* ~/.aws and ~/.pgpass of root could not be read */
+    ck_assert_str_eq(getenv("HOME"), "/nonexistent");
+    ck_assert_str_eq(getenv("USER"), "nobody");
     ck_ok(owner_leave(&err), &err);
     ck_assert_uint_eq(geteuid(), 0);
     ck_ok(owner_become(&nobody, &err), &err);
