@@ -5,6 +5,7 @@
  * is written.  pg_control gets its name last, so that PostgreSQL refuses to start on less than the
  * whole; running the same command again over what an aborted run left begins anew.
  */
+#include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -200,7 +201,13 @@ show_plan(const struct base_fetch *self, struct cpam_err *err)
     fwrite(text.data, 1, text.size, stdout);
     if (self->cli->json)
         fputc('\n', stdout);
-    fflush(stdout);
+    if (fflush(stdout) == 0)
+        return CPAM_OK;
+    /* asked for the plan alone, nobody got it; a restore goes on with its output lost */
+    cpam_fail(err, CPAM_IO, errno, "could not print the plan");
+    if (self->options->dry_run)
+        return CPAM_IO;
+    cpam_log(LOG_WARNING, "%s", err->text);
     return CPAM_OK;
 }
 
