@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/log.h"
 #include "cli/repository.h"
 #include "info_report.h"
 
@@ -89,8 +90,12 @@ gather_timeline(struct repo *repo, struct info_wal *wal, struct cpam_err *err)
         enum cpam_status status =
             wal_archive_history(repo, wal->sysid, wal->timeline, &history, err);
 
-        wal->history_missing = status == CPAM_NOT_FOUND;
-        if (status != CPAM_OK && status != CPAM_NOT_FOUND)
+        /* one that is not genuine is none, and hides nothing else */
+        wal->history_missing = status == CPAM_NOT_FOUND || status == CPAM_CORRUPT ||
+                               status == CPAM_FOREIGN || status == CPAM_INVALID;
+        if (wal->history_missing && status != CPAM_NOT_FOUND)
+            cpam_log(LOG_WARNING, "%s", err->text);
+        else if (status != CPAM_OK && status != CPAM_NOT_FOUND)
             return status;
     }
     return CPAM_OK;

@@ -22,6 +22,13 @@ struct recovery_archive
     size_t run_cap;
 };
 
+/* What was read and is wrong; what could not be read is another matter. */
+static bool
+not_genuine(enum cpam_status status)
+{
+    return status == CPAM_CORRUPT || status == CPAM_FOREIGN || status == CPAM_INVALID;
+}
+
 static enum cpam_status
 run_insert(struct recovery_archive *self, size_t at, struct wal_run run, struct cpam_err *err)
 {
@@ -78,6 +85,12 @@ timeline_read(struct repo *repo, struct recovery_archive *self, struct timeline 
 
         if (status == CPAM_OK)
             self->histories[self->map.history_count++] = history;
+        else if (not_genuine(status))
+        {
+            cpam_log(LOG_WARNING, "timeline %u can't be recovered along: %s", timeline.id,
+                     err->text);
+            self->map.doubtful = timeline; /* they come in ascending order */
+        }
         else if (status != CPAM_NOT_FOUND)
             return status;
     }
@@ -133,7 +146,7 @@ run_end_read(struct repo *repo, const struct recovery_archive *self, struct wal_
         enum cpam_status status = wal_archive_header(repo, self->map.sysid, name, &header, err);
         if (status == CPAM_OK)
             run->last_created = header.created;
-        if (status != CPAM_CORRUPT && status != CPAM_FOREIGN && status != CPAM_INVALID)
+        if (!not_genuine(status))
             return status;
         cpam_log(LOG_WARNING, "WAL segment %s is taken for missing: %s", name, err->text);
         *empty = run->last == run->first;

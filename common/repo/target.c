@@ -42,7 +42,7 @@ history_find(const struct recovery_map *map, struct timeline timeline)
 static struct timeline
 latest_timeline(const struct recovery_map *map)
 {
-    struct timeline latest = {1};
+    struct timeline latest = {map->doubtful.id > 1 ? map->doubtful.id : 1};
 
     for (size_t i = 0; i < map->history_count; i++)
         if (map->histories[i]->timeline.id > latest.id)
@@ -68,7 +68,10 @@ path_set(struct selection *self, struct timeline timeline, struct cpam_err *err)
     cpam_fail(err, CPAM_UNREACHABLE, 0,
               "timeline %u can't be reached: the archive does not hold %08X.history", timeline.id,
               timeline.id);
-    if (latest.id < timeline.id)
+    if (timeline.id == self->map->doubtful.id)
+        cpam_err_hint(err, "what lies under that name is damaged, or was not written by this "
+                           "cluster; --target-timeline names another timeline");
+    else if (latest.id < timeline.id)
         cpam_err_hint(err, "the newest timeline of the archive is %u", latest.id);
     return CPAM_UNREACHABLE;
 }

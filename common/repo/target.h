@@ -64,6 +64,9 @@ struct recovery_map
     size_t backup_count;
     struct history *const *histories; /* of every timeline but 1 that has one */
     size_t history_count;
+    /* The highest timeline whose history is there and not genuine; .id 0: none.  It may be the
+       newest one, and may be planted: nobody is sent to another timeline without saying so. */
+    struct timeline doubtful;
     const struct wal_run *runs; /* ordered by timeline, then number */
     size_t run_count;
 };

@@ -141,6 +141,35 @@ START_TEST(E1_no_segment_is_genuine)
 }
 END_TEST
 
+/* Anybody who can write to the bucket can put a name there: it must not keep all others away. */
+START_TEST(E1_a_history_that_is_not_genuine_stops_only_its_timeline)
+{
+    static struct archive self;
+    struct target target = {.kind = TARGET_LATEST};
+    struct target_plan plan;
+    char key[LAYOUT_KEY_MAX];
+    struct cpam_err err;
+
+    begin(&self);
+    snprintf(key, sizeof(key), "wal/%" PRIu64 "/00000009.history", REPO_SYSID);
+    ck_ok(store_put_new(repo_store(self.repo.repo), key, "1\t0/300100\tx\n", 13, STORE_CLASS_WAL,
+                        &err),
+          &err);
+    look(&self);
+    ck_assert_uint_eq(self.map->doubtful.id, 9);
+    ck_assert_uint_eq(self.map->history_count, 0);
+    run_is(&self, 0, 1, 4);
+    /* never silently another one, and another one when it is named */
+    ck_fails(target_select(self.map, &target, &plan, &err), CPAM_UNREACHABLE,
+             "timeline 9 can't be reached", &err);
+    ck_assert_ptr_nonnull(strstr(err.hint, "--target-timeline"));
+    target.timeline.id = 1;
+    ck_ok(target_select(self.map, &target, &plan, &err), &err);
+    ck_assert_uint_eq(plan.last.number, 4);
+    end(&self);
+}
+END_TEST
+
 Suite *
 suite(void)
 {
@@ -150,6 +179,7 @@ suite(void)
     tcase_add_test(tcase, T2_a_run_ends_in_front_of_a_fork);
     tcase_add_test(tcase, E1_a_last_segment_that_is_not_genuine_ends_the_run_before_it);
     tcase_add_test(tcase, E1_no_segment_is_genuine);
+    tcase_add_test(tcase, E1_a_history_that_is_not_genuine_stops_only_its_timeline);
     suite_add_tcase(suite, tcase);
     return suite;
 }
