@@ -214,6 +214,13 @@ note_number(void *arg, const struct store_entry *entry, struct cpam_err *err)
     return CPAM_OK;
 }
 
+/* What was read and is wrong; what could not be read is another matter. */
+static bool
+not_genuine(enum cpam_status status)
+{
+    return status == CPAM_CORRUPT || status == CPAM_FOREIGN || status == CPAM_INVALID;
+}
+
 /* seq, prev for the next backup: what the highest genuine number's backup is. */
 static enum cpam_status
 find_last(struct repo *repo, uint64_t *highest, bool *has_prev, uint8_t prev[SHA256_SIZE],
@@ -238,7 +245,7 @@ find_last(struct repo *repo, uint64_t *highest, bool *has_prev, uint8_t prev[SHA
         layout_sequence(recent->numbers[(recent->seen - i) % RECENT_MAX], key);
         enum cpam_status status = backup_mark_get(repo, key, &mark, err);
         /* a number somebody without the keys has planted counts for nothing */
-        if (status == CPAM_CORRUPT || status == CPAM_FOREIGN || status == CPAM_INVALID)
+        if (not_genuine(status))
         {
             cpam_log(LOG_WARNING, "\"%s\" is passed over: %s", key, err->text);
             continue;
@@ -255,10 +262,14 @@ find_last(struct repo *repo, uint64_t *highest, bool *has_prev, uint8_t prev[SHA
                 continue;
             status = backup_summary_read(repo, mark.label, &summary, err);
         }
-        if (status != CPAM_OK)
+        *has_prev = status == CPAM_OK || not_genuine(status);
+        if (!*has_prev)
             return status;
-        *has_prev = true;
-        memcpy(prev, summary.digest, SHA256_SIZE);
+        /* one that was damaged since still was there: its number says what it was, and a chain that
+           names it shows the loss for good */
+        if (status != CPAM_OK)
+            cpam_log(LOG_WARNING, "backup \"%s\" is lost: %s", mark.label, err->text);
+        memcpy(prev, status == CPAM_OK ? summary.digest : mark.digest, SHA256_SIZE);
         return CPAM_OK;
     }
     if (recent->seen > RECENT_MAX)

@@ -224,6 +224,31 @@ START_TEST(fault9_forged_or_moved_summary_is_no_backup)
 }
 END_TEST
 
+/* A repository whose newest backup was damaged takes the next one, which tells of the loss. */
+START_TEST(fault8_damaged_summary_stops_no_later_backup)
+{
+    struct backup_summary put[3], next;
+
+    three(put);
+    for (size_t i = 0; i < self.bucket.count; i++)
+    {
+        struct memory_object *object = &self.bucket.objects[i];
+
+        if (strcmp(object->key, "backup/c/summary.json") == 0)
+            object->versions[object->count - 1].data[20] ^= 1;
+    }
+    commit("d", &next);
+    ck_assert_uint_eq(next.seq, 4);
+    ck_assert(next.has_prev);
+    ck_assert_mem_eq(next.prev, put[2].digest, SHA256_SIZE);
+    CPAM_AUTO(backup_list_free) struct backup_list *found = list();
+    ck_assert_uint_eq(found->count, 3);
+    ck_assert(found->proven_loss);
+    ck_assert(says(found, "backup \"c\" does not count"));
+    ck_assert(says(found, "backup \"d\" (number 4) follows one that is not here"));
+}
+END_TEST
+
 START_TEST(planted_numbers_do_not_count)
 {
     struct backup_summary made, next;
@@ -358,6 +383,7 @@ suite(void)
     tcase_add_test(tcase, fault8_lawful_removal_leaves_a_tombstone_and_no_finding);
     tcase_add_test(tcase, fault9_planted_tombstone_buries_nothing);
     tcase_add_test(tcase, fault9_forged_or_moved_summary_is_no_backup);
+    tcase_add_test(tcase, fault8_damaged_summary_stops_no_later_backup);
     tcase_add_test(tcase, planted_numbers_do_not_count);
     tcase_add_loop_test(tcase, B8_commit_that_dies_at_any_request, 0, 6);
     tcase_add_test(tcase, number_without_a_summary_is_passed_over_provably);
