@@ -17,6 +17,7 @@
 #include "cli/progress.h"
 #include "cli/repository.h"
 #include "io/file.h"
+#include "later_tablespaces.h"
 #include "pg/guc_file.h"
 #include "repo/recovery_map.h"
 #include "restore_files.h"
@@ -276,6 +277,19 @@ show_next(struct base_fetch *self, struct cpam_err *err)
     return CPAM_OK;
 }
 
+/* Only what is started beside, or instead of, an original can be in its way. */
+static enum cpam_status
+warn_of_tablespaces(struct base_fetch *self, struct cpam_err *err)
+{
+    bool found = false;
+
+    CPAM_TRY(later_tablespaces_warn(self->repo, self->backups, self->plan.backup, self->places,
+                                    &found, err));
+    if (found)
+        self->cli->attention = true;
+    return CPAM_OK;
+}
+
 static enum cpam_status
 restore(struct base_fetch *self, struct cpam_err *err)
 {
@@ -312,6 +326,7 @@ fetch(struct base_fetch *self, struct cpam_err *err)
     CPAM_TRY(prepare(self, err));
     CPAM_TRY(make_plan(self, err));
     CPAM_TRY(show_plan(self, err));
+    CPAM_TRY(warn_of_tablespaces(self, err));
     return self->options->dry_run ? CPAM_OK : restore(self, err);
 }
 

@@ -176,5 +176,28 @@ def test_trap18_configuration_outside_of_the_data_directory(t):
     t.equal(world.rows(server), "1")
 
 
+@tap.limit(300)
+def test_T8_a_tablespace_that_came_later_is_not_written_into_unsaid(t):
+    world = World(t)
+    world.insert(1)
+    old = world.push().split()[1]
+    place = workspace.folder(os.path.join(t.folder(), "space"), 0o700)
+    world.pg.sql(f"create tablespace one location '{place}'")
+    world.pg.sql("create table in_one tablespace one as select 1 as id")
+    new = world.push().split()[1]
+    world.archived()
+    words = ["created after this backup", f'"{place}" is not empty here', f"--backup {new}"]
+    result, data = world.fetch("--backup", old, "--latest", "--dry-run", code=3)
+    t.holds(result.err, words)
+    t.true(not os.path.exists(data), "nothing was written")
+    # the later backup knows it, and with the original away nobody's files are in the way
+    result, _ = world.fetch("--latest", "--dry-run", "--tablespace-map", f"{place}={place} new")
+    t.lacks(result.err, ["created after"])
+    world.pg.stop()
+    os.rename(place, place + " aside")
+    result, _ = world.fetch("--backup", old, "--latest", "--dry-run")
+    t.lacks(result.err, ["created after"])
+
+
 if __name__ == "__main__":
     tap.main(globals())
