@@ -82,7 +82,13 @@ secret_file_check(const struct stat *stat, const char *path, struct cpam_err *er
             err, CPAM_USAGE, 0,
             "\"%s\" should hold a secret but belongs to user %u, neither root nor this one (%u)",
             path, (unsigned) stat->st_uid, (unsigned) geteuid());
-        cpam_err_hint(err, "chown %u \"%s\"", (unsigned) geteuid(), path);
+        /* a chown to root would take it from the server, which archives with it */
+        if (geteuid() == 0)
+            cpam_err_hint(err,
+                          "call this program as user %u, whom the file belongs to (runuser -u)",
+                          (unsigned) stat->st_uid);
+        else
+            cpam_err_hint(err, "chown %u \"%s\"", (unsigned) geteuid(), path);
         return CPAM_USAGE;
     }
     return CPAM_OK;

@@ -58,6 +58,9 @@ START_TEST(E8_file_of_another_user_is_refused)
     ck_assert_int_eq(chown(path, 12345, 12345), 0);
     ck_fails(secret_read_file(io_posix(), path, &secret, &err), CPAM_USAGE, "belongs to user 12345",
              &err);
+    /* root is not told to take the key from the server that archives with it */
+    ck_assert_ptr_nonnull(strstr(err.hint, "call this program as user 12345"));
+    ck_assert_ptr_null(strstr(err.hint, "chown"));
 }
 END_TEST
 
