@@ -356,6 +356,42 @@ START_TEST(fault5_backup_under_a_delete_marker_is_listed)
 }
 END_TEST
 
+START_TEST(backup_from_the_future_is_listed_and_told)
+{
+    struct backup_summary early = summary_of("a"), late = summary_of("b");
+
+    late.start_time = io_posix()->ops->now(io_posix()) + (int64_t) 400 * 86400 * 1000000;
+    late.stop_time = late.start_time + 1000000;
+    ck_ok(backup_commit(self.repo, &early, &err), &err);
+    ck_ok(backup_commit(self.repo, &late, &err), &err);
+    CPAM_AUTO(backup_list_free) struct backup_list *found = list();
+    ck_assert_uint_eq(found->count, 2);
+    ck_assert(says(found, "backup \"b\" says it began in the future"));
+    ck_assert(!says(found, "\"a\""));
+    ck_assert(!found->proven_loss);
+}
+END_TEST
+
+/* Names that no backup can have, from whoever else writes there. */
+START_TEST(strange_names_among_the_backups_are_passed_over)
+{
+    struct backup_summary made[3];
+    char longest[160];
+
+    three(made);
+    memset(longest, 'x', sizeof(longest));
+    memcpy(longest, "backup/", 7);
+    memcpy(longest + sizeof(longest) - 14, "/summary.json", 14);
+    memory_overwrite(&self.bucket, longest, "{}", 2);
+    memory_overwrite(&self.bucket, "backup/.hidden/summary.json", "{}", 2);
+    memory_overwrite(&self.bucket, "backup/stray", "{}", 2);
+    memory_overwrite(&self.bucket, "backup/unfinished/pack", "x", 1);
+    CPAM_AUTO(backup_list_free) struct backup_list *found = list();
+    ck_assert_uint_eq(found->count, 3);
+    ck_assert_uint_eq(found->finding_count, 0);
+}
+END_TEST
+
 START_TEST(store_that_fails_is_no_empty_list)
 {
     struct backup_summary made[3];
@@ -377,6 +413,8 @@ suite(void)
 
     tcase_add_checked_fixture(tcase, begin, end);
     tcase_add_test(tcase, summary_comes_back_member_by_member);
+    tcase_add_test(tcase, backup_from_the_future_is_listed_and_told);
+    tcase_add_test(tcase, strange_names_among_the_backups_are_passed_over);
     tcase_add_test(tcase, fault8_numbers_and_digests_chain);
     tcase_add_test(tcase, fault8_backup_taken_from_the_middle_is_proven);
     tcase_add_test(tcase, fault8_newest_backup_taken_away_is_proven);

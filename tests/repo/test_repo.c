@@ -65,6 +65,21 @@ START_TEST(second_create_names_what_is_there)
 }
 END_TEST
 
+START_TEST(create_leaves_what_it_does_not_understand)
+{
+    struct cpam_err err;
+    CPAM_AUTO(keyring_free) struct keyring *other = repo_keyfile("key2", 9);
+
+    memory_overwrite(&self.bucket, LAYOUT_IDENTITY, "hello", 5);
+    ck_fails(repo_create(io_posix(), &self.settings, other, &err), CPAM_EXISTS,
+             "already, and it makes no sense", &err);
+    ck_assert_uint_eq(memory_current(&self.bucket, LAYOUT_IDENTITY)->size, 5);
+    self.bucket.fail_all = CPAM_REFUSED;
+    ck_fails(repo_create(io_posix(), &self.settings, other, &err), CPAM_REFUSED, "does not want to",
+             &err);
+}
+END_TEST
+
 START_TEST(lost_answer_of_create_is_success)
 {
     struct memory_bucket bucket;
@@ -121,11 +136,39 @@ START_TEST(fault20_policy_does_not_come_from_the_repository)
     settings.opener = &opener;
     ck_ok(keyring_new(io_posix(), &none, true, true, &open, &err), &err);
     ck_ok(repo_create(io_posix(), &settings, open, &err), &err);
-    ck_assert_int_ne(
-        repo_open(io_posix(), &settings, self.keyring, (struct deadline){0}, &repo, &err), CPAM_OK);
+    ck_fails(repo_open(io_posix(), &settings, self.keyring, (struct deadline){0}, &repo, &err),
+             CPAM_CORRUPT, "it is not signed, and unsigned data is refused", &err);
     memory_bucket_clear(&bucket);
     /* nor the other way round */
-    ck_assert_int_ne(open_again(open, &err), CPAM_OK);
+    ck_fails(open_again(open, &err), CPAM_FOREIGN, "which the configuration does not hold", &err);
+}
+END_TEST
+
+/* "unsigned: accept" takes what nobody signed, and still nothing that is not sealed. */
+START_TEST(fault20_accepting_unsigned_data_is_not_accepting_clear_data)
+{
+    struct key_setting recipients[] = {{KEY_KEYFILE, fixture_key("key2", KEY_TEXT_KEYFILE, 9)}};
+    struct keyring_settings sealed = {
+        .recipients = recipients, .recipient_count = 1, .accept_unsigned = true};
+    struct keyring_settings none = {.none = true};
+    CPAM_AUTO(keyring_free) struct keyring *maker = NULL;
+    CPAM_AUTO(keyring_free) struct keyring *other = NULL;
+    CPAM_AUTO(repo_free) struct repo *repo = NULL;
+    struct repo_settings settings = self.settings;
+    struct memory_bucket bucket;
+    struct cpam_err err;
+
+    memory_bucket_init(&bucket);
+    struct store_opener opener = memory_opener(&bucket, io_posix());
+    settings.opener = &opener;
+    ck_ok(keyring_new(io_posix(), &none, true, true, &maker, &err), &err);
+    ck_ok(keyring_new(io_posix(), &sealed, true, true, &other, &err), &err);
+    ck_ok(repo_create(io_posix(), &settings, maker, &err), &err);
+    ck_fails(repo_open(io_posix(), &settings, other, (struct deadline){0}, &repo, &err), CPAM_USAGE,
+             "made without encryption, but the configuration names keys to encrypt with", &err);
+    ck_assert_ptr_nonnull(strstr(err.hint, "\"encryption\" section"));
+    ck_assert_ptr_null(repo);
+    memory_bucket_clear(&bucket);
 }
 END_TEST
 
@@ -219,10 +262,12 @@ suite(void)
     tcase_add_test(plain, S8_identity_is_proven_at_open);
     tcase_add_test(plain, absent_repository_is_told_with_the_command);
     tcase_add_test(plain, second_create_names_what_is_there);
+    tcase_add_test(plain, create_leaves_what_it_does_not_understand);
     tcase_add_test(plain, lost_answer_of_create_is_success);
     tcase_add_test(plain, another_key_does_not_open);
     tcase_add_test(plain, every_changed_byte_of_identity_is_refused);
     tcase_add_test(plain, fault20_policy_does_not_come_from_the_repository);
+    tcase_add_test(plain, fault20_accepting_unsigned_data_is_not_accepting_clear_data);
     tcase_add_loop_test(plain, store_that_fails_is_not_an_absent_repository, 0, 4);
     tcase_add_test(plain, P6_cluster_record_comes_back);
     tcase_add_test(plain, P6_forged_cluster_record_does_not_count);

@@ -286,6 +286,30 @@ START_TEST(P7_file_that_is_not_what_its_name_says_is_refused)
 }
 END_TEST
 
+START_TEST(P7_what_cannot_be_a_wal_file_is_refused)
+{
+    char path[256];
+    static const char none[] = "# nothing but a comment\n";
+    struct wal_item *item = NULL;
+    unsigned before = self.bucket.requests;
+
+    ck_fails(wal_item_read(io_posix(), fixture_dir, SEGMENT, 0, &item, &err), CPAM_INVALID,
+             "is no regular file", &err);
+    ck_fails(wal_item_read(io_posix(), "/nowhere/at/all", SEGMENT, 0, &item, &err), CPAM_NOT_FOUND,
+             "/nowhere/at/all", &err);
+    snprintf(path, sizeof(path), "%s", wal_file("00000002.history", none, sizeof(none) - 1));
+    ck_fails(wal_item_read(io_posix(), path, "00000002.history", 0, &item, &err), CPAM_USAGE,
+             "does not say which cluster it is of", &err);
+    ck_fails(wal_item_read(io_posix(), path, "00000002.history", REPO_SYSID, &item, &err),
+             CPAM_INVALID, "names no ancestor", &err);
+    ck_assert_int_eq(truncate(path, (off_t) 4 << 20), 0);
+    ck_fails(wal_item_read(io_posix(), path, "00000002.history", REPO_SYSID, &item, &err),
+             CPAM_INVALID, "more than any file of its kind", &err);
+    ck_assert_ptr_null(item);
+    ck_assert_uint_eq(self.bucket.requests, before);
+}
+END_TEST
+
 START_TEST(P5_unknown_name_sends_no_request)
 {
     unsigned before = self.bucket.requests;
@@ -551,6 +575,7 @@ suite(void)
     tcase_add_test(plain, P3_of_two_racing_pushers_one_wins);
     tcase_add_loop_test(plain, P4_history_is_immutable, 0, 3);
     tcase_add_test(plain, trap9_other_partial_goes_beside);
+    tcase_add_test(plain, P7_what_cannot_be_a_wal_file_is_refused);
     tcase_add_test(plain, P5_backup_history_is_taken);
     tcase_add_test(plain, P5_unknown_name_sends_no_request);
     tcase_add_test(plain, P6_unregistered_system_identifier_is_refused);
