@@ -4,7 +4,10 @@
  */
 #include "suite.h"
 
+#include <stdio.h>
+
 #include "base/scope.h"
+#include "io/file.h"
 #include "pg/guc_file.h"
 #include "recovery_settings.h"
 
@@ -107,6 +110,56 @@ START_TEST(T5_trap10_everything_is_written_and_nothing_inherited)
 }
 END_TEST
 
+/* The name of the setting in a line, "" for a comment or a blank line. */
+static void
+name_in(const char *line, char *out, size_t cap)
+{
+    size_t len = strspn(line, "abcdefghijklmnopqrstuvwxyz_");
+
+    ck_assert_uint_lt(len, cap);
+    memcpy(out, line, len);
+    out[len] = '\0';
+}
+
+START_TEST(T5_the_sample_is_what_is_written)
+{
+    CPAM_AUTO(cpam_buf_clear) struct cpam_buf sample = {0};
+    CPAM_AUTO(cpam_buf_clear) struct cpam_buf out = {0};
+    struct target target = {.kind = TARGET_TIME, .time = INT64_C(1706709570000000)};
+    struct recovery_settings settings = settings_of(&target);
+    char path[512], name[64];
+    struct cpam_err err;
+    size_t names = 0;
+
+    snprintf(path, sizeof(path), "%s/pgconf-samples/recovery.conf", getenv("CPAM_SOURCE_ROOT"));
+    ck_ok(file_read_all(io_posix(), path, 1 << 16, &sample, &err), &err);
+    settings.timeline.id = 1;
+    ck_ok(recovery_settings_write(&settings, NULL, 0, &out, &err), &err);
+    /* each setting of the one is in the other, with the same value */
+    for (int turn = 0; turn < 2; turn++)
+    {
+        struct cpam_buf *from = turn == 0 ? &sample : &out, *to = turn == 0 ? &out : &sample;
+
+        for (const char *line = cpam_buf_text(from); line != NULL; line = strchr(line, '\n'))
+        {
+            CPAM_AUTO(cpam_buf_clear) struct cpam_buf value = {0};
+            bool found;
+
+            line += *line == '\n';
+            name_in(line, name, sizeof(name));
+            if (name[0] == '\0')
+                continue;
+            ck_ok(guc_file_get((const char *) from->data, from->size, name, &value, &found, &err),
+                  &err);
+            ck_assert_msg(found, "%s", name);
+            has(to, name, cpam_buf_text(&value));
+            names++;
+        }
+    }
+    ck_assert_uint_eq(names, 14);
+}
+END_TEST
+
 START_TEST(T11_trap7_a_copy_does_not_archive)
 {
     CPAM_AUTO(cpam_buf_clear) struct cpam_buf out = {0};
@@ -197,6 +250,7 @@ suite(void)
 
     tcase_add_loop_test(tcase, T5_trap10_everything_is_written_and_nothing_inherited, 0,
                         (int) (sizeof(targets) / sizeof(targets[0])));
+    tcase_add_test(tcase, T5_the_sample_is_what_is_written);
     tcase_add_test(tcase, T11_trap7_a_copy_does_not_archive);
     tcase_add_test(tcase, T11_recover_and_standby_archive);
     tcase_add_test(tcase, T5_trap4_the_repository_named_is_the_one_asked);
