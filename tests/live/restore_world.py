@@ -8,11 +8,11 @@ from harness import cluster, cpam, workspace
 class World:
     """A PostgreSQL 15 with segments of 1 MiB, a directory repository, and cpam archiving into it."""
 
-    def __init__(self, t, start=True, **settings):
+    def __init__(self, t, start=True, segment_mib=1, **settings):
         self.t = t
         self.count = 0
         self.pg = cluster.new(t, init=False)
-        self.pg.init("--wal-segsize=1")
+        self.pg.init(f"--wal-segsize={segment_mib}")
         self.config = cpam.write_config(t.folder(), cpam.settings(t.folder(), self.pg, **settings))
         self.pg.configure(track_commit_timestamp="on", archive_timeout="0",
                           **{key: value for key, value in cpam.archive_settings(self.config).items()
