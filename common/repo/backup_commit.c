@@ -5,7 +5,9 @@
  * and its number claimed with seq/<n>, which carries its label and digest; then the summary is put.
  * A push that dies between the last two leaves a number without a summary.  The next push puts that
  * summary, if its bytes are still in the state directory; otherwise the number is passed over: its
- * successor's signed `prev` names the backup before it, which proves that nothing was there.
+ * successor's signed `prev` names the backup before it, which proves that nothing was there.  Unless
+ * this host knows better: what it committed last stays in the state directory, so that a summary that
+ * was taken away since is named by its successor, and the loss shows for good (fault 8).
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -112,12 +114,22 @@ backup_reserve(struct repo *repo, const char *prefix, uint64_t sysid, char label
                      RESERVE_TRIES);
 }
 
-/* The file in the state directory that holds a summary until it is stored. */
+/* The file in the state directory that holds a summary until it is stored; label NULL: the one that
+   holds the summary this host committed last. */
 static enum cpam_status
 state_path(struct repo *repo, const char *label, struct cpam_buf *path, struct cpam_err *err)
 {
-    CPAM_TRY(cpam_buf_printf(path, 1 << 16, err, "%s/summary-%s-%s.json",
-                             repo_settings(repo)->state, repo_name(repo), label));
+    const char *state = repo_settings(repo)->state;
+    char uuid[TEXT_UUID_MAX];
+
+    if (label == NULL)
+    {
+        text_format_uuid(keyring_uuid(repo_keyring(repo)), uuid);
+        CPAM_TRY(cpam_buf_printf(path, 1 << 16, err, "%s/committed-%s.json", state, uuid));
+    }
+    else
+        CPAM_TRY(cpam_buf_printf(path, 1 << 16, err, "%s/summary-%s-%s.json", state,
+                                 repo_name(repo), label));
     if (cpam_buf_text(path) == NULL)
         return cpam_fail(err, CPAM_NO_MEMORY, 0, "no memory for a path");
     return CPAM_OK;
@@ -145,6 +157,30 @@ state_drop(struct repo *repo, const char *label)
     if (state_path(repo, label, &path, &err) != CPAM_OK ||
         file_unlink(repo_io(repo), cpam_buf_text(&path), &err) != CPAM_OK)
         cpam_log(LOG_WARNING, "%s", err.text);
+}
+
+/* Is this the backup that this host committed last?  Not knowing is no: the state may be lost. */
+static enum cpam_status
+state_committed(struct repo *repo, const struct backup_mark *mark, bool *committed,
+                struct cpam_err *err)
+{
+    CPAM_AUTO(cpam_buf_clear) struct cpam_buf path = {0};
+    CPAM_AUTO(cpam_buf_clear) struct cpam_buf text = {0};
+    uint8_t digest[SHA256_SIZE];
+    enum cpam_status status;
+
+    *committed = false;
+    if (repo_settings(repo)->state == NULL)
+        return CPAM_OK;
+    CPAM_TRY(state_path(repo, NULL, &path, err));
+    status = file_read_all(repo_io(repo), cpam_buf_text(&path), RECORD_MAX, &text, err);
+    if (status == CPAM_NOT_FOUND)
+        return CPAM_OK;
+    if (status != CPAM_OK)
+        return status;
+    CPAM_TRY(sha256_of(text.data, text.size, digest, err));
+    *committed = memcmp(digest, mark->digest, SHA256_SIZE) == 0;
+    return CPAM_OK;
 }
 
 /* Put bytes that are known; finding the very same ones there is success. */
@@ -240,7 +276,7 @@ find_last(struct repo *repo, uint64_t *highest, bool *has_prev, uint8_t prev[SHA
         struct backup_mark mark;
         struct backup_summary summary;
         char key[LAYOUT_KEY_MAX];
-        bool done = false;
+        bool done = false, committed = false;
 
         layout_sequence(recent->numbers[(recent->seen - i) % RECENT_MAX], key);
         enum cpam_status status = backup_mark_get(repo, key, &mark, err);
@@ -259,8 +295,13 @@ find_last(struct repo *repo, uint64_t *highest, bool *has_prev, uint8_t prev[SHA
         {
             CPAM_TRY(finish_orphan(repo, &mark, &done, err));
             if (!done)
+                CPAM_TRY(state_committed(repo, &mark, &committed, err));
+            if (!done && !committed)
                 continue;
-            status = backup_summary_read(repo, mark.label, &summary, err);
+            status = done ? backup_summary_read(repo, mark.label, &summary, err)
+                          : cpam_fail(err, CPAM_CORRUPT, 0,
+                                      "\"%s\" was committed here, and its summary is not there",
+                                      mark.label);
         }
         *has_prev = status == CPAM_OK || not_genuine(status);
         if (!*has_prev)
@@ -301,9 +342,13 @@ claim_and_put(struct repo *repo, struct backup_summary *summary, struct cpam_err
     enum cpam_status status = put_same(repo, key, &text, err);
     if (status == CPAM_EXISTS)
         return cpam_fail(err, CPAM_CORRUPT, 0, "\"%s\" has content this push did not write", key);
-    if (status == CPAM_OK)
-        state_drop(repo, summary->label);
-    return status;
+    if (status != CPAM_OK)
+        return status;
+    struct cpam_err kept;
+    if (state_keep(repo, NULL, &text, &kept) != CPAM_OK)
+        cpam_log(LOG_WARNING, "%s", kept.text);
+    state_drop(repo, summary->label);
+    return CPAM_OK;
 }
 
 enum cpam_status

@@ -151,6 +151,24 @@ START_TEST(fault8_newest_backup_taken_away_is_proven)
 }
 END_TEST
 
+START_TEST(fault8_newest_backup_taken_away_is_proven_after_the_next_one_too)
+{
+    struct backup_summary made[3], next;
+    CPAM_AUTO(backup_list_free) struct backup_list *found = NULL;
+
+    three(made);
+    memory_delete(&self.bucket, "backup/c/summary.json");
+    next = made[2];
+    snprintf(next.label, sizeof(next.label), "d");
+    ck_ok(backup_commit(self.repo, &next, &err), &err);
+    ck_assert_uint_eq(next.seq, made[2].seq + 1);
+    ck_assert_mem_eq(next.prev, made[2].digest, SHA256_SIZE);
+    found = list();
+    ck_assert_uint_eq(found->count, 3);
+    ck_assert(found->proven_loss);
+}
+END_TEST
+
 static void
 bury(const struct backup_summary *summary)
 {
@@ -296,11 +314,15 @@ END_TEST
 START_TEST(number_without_a_summary_is_passed_over_provably)
 {
     struct backup_summary made[3], next;
+    char uuid[TEXT_UUID_MAX], committed[64];
     CPAM_AUTO(backup_list_free) struct backup_list *found = NULL;
 
     three(made);
     /* its bytes are in no state directory: as if the host was lost with it */
     memory_delete(&self.bucket, "backup/c/summary.json");
+    text_format_uuid(keyring_uuid(self.keyring), uuid);
+    snprintf(committed, sizeof(committed), "committed-%s.json", uuid);
+    ck_assert_int_eq(unlink(fixture_path(committed)), 0);
     commit("d", &next);
     ck_assert_uint_eq(next.seq, 4);
     ck_assert_mem_eq(next.prev, made[1].digest, SHA256_SIZE);
@@ -418,6 +440,7 @@ suite(void)
     tcase_add_test(tcase, fault8_numbers_and_digests_chain);
     tcase_add_test(tcase, fault8_backup_taken_from_the_middle_is_proven);
     tcase_add_test(tcase, fault8_newest_backup_taken_away_is_proven);
+    tcase_add_test(tcase, fault8_newest_backup_taken_away_is_proven_after_the_next_one_too);
     tcase_add_test(tcase, fault8_lawful_removal_leaves_a_tombstone_and_no_finding);
     tcase_add_test(tcase, fault9_planted_tombstone_buries_nothing);
     tcase_add_test(tcase, fault9_forged_or_moved_summary_is_no_backup);
