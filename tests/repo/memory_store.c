@@ -369,11 +369,12 @@ memory_versions(struct store *store, const char *key, struct store_version *out,
                 size_t *count, struct cpam_err *err)
 {
     struct memory_object *object;
-    const struct memory_bucket *bucket = ((struct memory_store *) store)->bucket;
+    struct memory_bucket *bucket = ((struct memory_store *) store)->bucket;
 
     *count = 0;
-    CPAM_TRY(asked(store, key, err));
-    object = memory_find(((struct memory_store *) store)->bucket, key);
+    pthread_mutex_lock(&bucket->lock);
+    enum cpam_status status = asked(store, key, err);
+    object = status == CPAM_OK ? memory_find(bucket, key) : NULL;
     for (size_t i = 0; object != NULL && i < object->count && i < cap; i++)
     {
         memset(&out[i], 0, sizeof(out[i]));
@@ -383,7 +384,8 @@ memory_versions(struct store *store, const char *key, struct store_version *out,
         out[i].modified = object->versions[i].modified;
         *count = i + 1;
     }
-    return CPAM_OK;
+    pthread_mutex_unlock(&bucket->lock);
+    return status;
 }
 
 static enum cpam_status
