@@ -38,7 +38,8 @@ on_start(void *arg, const char *name, const char **attributes)
     (void) attributes;
     if (reader->status != CPAM_OK)
         return;
-    if (reader->depth == S3_XML_DEPTH || size > sizeof(reader->path) - used - 2)
+    if (reader->depth == S3_XML_DEPTH || used + 2 > sizeof(reader->path) ||
+        size > sizeof(reader->path) - used - 2)
     {
         stop(reader,
              cpam_fail(reader->err, CPAM_CORRUPT, 0, "the XML answer is nested too deeply"));
