@@ -12,12 +12,11 @@
 #include <string.h>
 
 #include "base/text.h"
+#include "cli/value_check.h"
 
 enum
 {
-    NAMES_MAX = 96, /* options of all tables of a program */
-    WORDS_MAX = 16, /* of a choice */
-    WORD_SIZE = 32
+    NAMES_MAX = 96 /* options of all tables of a program */
 };
 
 /* What is being parsed: where a row's value goes, and which rows came already. */
@@ -75,58 +74,14 @@ unknown_option(const struct line *line, const char *name, size_t size, struct cp
     return cpam_fail(err, CPAM_USAGE, 0, "unknown option \"--%s\"", word);
 }
 
-static bool
-is_choice(const char *value, const char *choices)
-{
-    size_t length = strlen(value);
-
-    for (const char *at = choices; *at != '\0';)
-    {
-        size_t size = strcspn(at, "|");
-
-        if (size == length && memcmp(at, value, size) == 0)
-            return true;
-        at += size + (at[size] == '|');
-    }
-    return false;
-}
-
-static enum cpam_status
-bad_choice(const char *value, const char *choices, struct cpam_err *err)
-{
-    char words[WORDS_MAX][WORD_SIZE];
-    const char *candidates[WORDS_MAX] = {NULL};
-    size_t count = 0;
-
-    for (const char *at = choices; *at != '\0' && count < WORDS_MAX; count++)
-    {
-        size_t size = strcspn(at, "|");
-
-        snprintf(words[count], WORD_SIZE, "%.*s", (int) size, at);
-        candidates[count] = words[count];
-        at += size + (at[size] == '|');
-    }
-    cpam_fail(err, CPAM_USAGE, 0, "\"%.80s\" is none of %s", value, choices);
-    const char *nearest = text_nearest(value, candidates, count);
-    if (nearest != NULL)
-        cpam_err_hint(err, "did you mean %s?", nearest);
-    return CPAM_USAGE;
-}
-
 static enum cpam_status
 check_least(const char *value, uint64_t got, const struct option_def *row, struct cpam_err *err)
 {
-    char least[TEXT_DURATION_MAX];
+    enum value_unit unit = row->type == OPTION_DURATION ? VALUE_DURATION
+                           : row->type == OPTION_SIZE   ? VALUE_SIZE
+                                                        : VALUE_COUNT;
 
-    if (got >= row->min)
-        return CPAM_OK;
-    if (row->type == OPTION_DURATION)
-        text_format_duration((int64_t) row->min, least);
-    else if (row->type == OPTION_SIZE)
-        text_format_size(row->min, least);
-    else
-        snprintf(least, sizeof(least), "%" PRIu64, row->min);
-    return cpam_fail(err, CPAM_USAGE, 0, "%s is less than %s", value, least);
+    return value_check_least(value, got, row->min, unit, err);
 }
 
 static enum cpam_status
@@ -163,8 +118,7 @@ put_value(const struct found *found, const char *value, struct cpam_err *err)
     {
     case OPTION_FLAG: *(bool *) at = true; return CPAM_OK;
     case OPTION_CHOICE:
-        if (!is_choice(value, row->choices))
-            return bad_choice(value, row->choices, err);
+        CPAM_TRY(value_check_choice(value, row->choices, err));
         *(const char **) at = value;
         return CPAM_OK;
     case OPTION_TEXT:

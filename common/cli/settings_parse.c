@@ -13,6 +13,7 @@
 
 #include "base/text.h"
 #include "cli/settings_check.h"
+#include "cli/value_check.h"
 
 enum
 {
@@ -135,30 +136,6 @@ unknown_key(const struct parser *parser, const char *prefix, const struct yaml_n
 }
 
 static enum cpam_status
-check_choice(const char *value, const char *choices, struct cpam_err *err)
-{
-    char words[8][32];
-    const char *candidates[8] = {NULL};
-    size_t count = 0;
-
-    for (const char *at = choices; *at != '\0' && count < 8;)
-    {
-        size_t size = strcspn(at, "|");
-
-        snprintf(words[count], sizeof(words[0]), "%.*s", (int) size, at);
-        candidates[count] = words[count];
-        if (strcmp(words[count++], value) == 0)
-            return CPAM_OK;
-        at += size + (at[size] == '|');
-    }
-    cpam_fail(err, CPAM_USAGE, 0, "\"%.80s\" is none of %s", value, choices);
-    const char *nearest = text_nearest(value, candidates, count);
-    if (nearest != NULL)
-        cpam_err_hint(err, "did you mean %s?", nearest);
-    return CPAM_USAGE;
-}
-
-static enum cpam_status
 check_path(const char *value, struct cpam_err *err)
 {
     if (value[0] != '/')
@@ -169,17 +146,11 @@ check_path(const char *value, struct cpam_err *err)
 static enum cpam_status
 check_minimum(const char *value, uint64_t got, const struct setting_def *row, struct cpam_err *err)
 {
-    char least[TEXT_DURATION_MAX];
+    enum value_unit unit = row->type == SETTING_DURATION ? VALUE_DURATION
+                           : row->type == SETTING_SIZE   ? VALUE_SIZE
+                                                         : VALUE_COUNT;
 
-    if (got >= row->min)
-        return CPAM_OK;
-    if (row->type == SETTING_DURATION)
-        text_format_duration((int64_t) row->min, least);
-    else if (row->type == SETTING_SIZE)
-        text_format_size(row->min, least);
-    else
-        snprintf(least, sizeof(least), "%" PRIu64, row->min);
-    return cpam_fail(err, CPAM_USAGE, 0, "%s is less than %s", value, least);
+    return value_check_least(value, got, row->min, unit, err);
 }
 
 /* A secret written out instead of "@/path" is remembered: then others must not read the file. */
@@ -229,7 +200,7 @@ check_value(struct parser *parser, const struct setting_def *row, const struct y
     case SETTING_DURATION:
         CPAM_TRY(text_parse_duration(value, (int64_t) row->max, number, err));
         return check_minimum(value, (uint64_t) *number, row, err);
-    case SETTING_CHOICE: CPAM_TRY(check_choice(value, row->choices, err)); break;
+    case SETTING_CHOICE: CPAM_TRY(value_check_choice(value, row->choices, err)); break;
     case SETTING_PATH:
     case SETTING_PATH_LIST: CPAM_TRY(check_path(value, err)); break;
     case SETTING_SECRET: CPAM_TRY(check_secret(parser, row, node, err)); break;
