@@ -37,6 +37,29 @@ enum cpam_status wal_archive_put(struct repo *repo, struct wal_item *item, bool 
                                  struct cpam_err *err) CPAM_CHECK;
 
 /*
+ * How a put is made, for a caller that makes many.  Of the steps only the one that compresses and
+ * seals is bound by the CPU: the gate lets as many into it as there are CPUs to use, while others
+ * wait for the store.
+ */
+struct wal_gate
+{
+    void (*enter)(void *arg); /* blocks until there is room */
+    void (*leave)(void *arg);
+    void *arg;
+};
+struct wal_put_how
+{
+    /* A listing did not show the name: put it at once, where the store is known to refuse a name
+       that is taken; elsewhere it is looked for first in any case. */
+    bool probably_absent;
+    const struct wal_gate *gate; /* NULL: no gate */
+};
+/* wal_archive_put() with how (NULL: as wal_archive_put). */
+enum cpam_status wal_archive_put_how(struct repo *repo, struct wal_item *item,
+                                     const struct wal_put_how *how, bool *was_there,
+                                     struct cpam_err *err) CPAM_CHECK;
+
+/*
  * Write the archived file into `to` (not finished here).  CPAM_NOT_FOUND only when the store
  * proved the name absent.  In a versioned bucket the oldest version that authenticates is the
  * object (fault 5).  Segments are checked against their name while they pass, as in push.

@@ -10,7 +10,7 @@ BUILD = os.environ.get("CPAM_BUILD_ROOT") or os.path.join(ROOT, "build")
 
 # From the bottom up; layers on one line stand side by side.  A file may include headers of its own
 # line and of those before it.
-LAYERS = [["base"], ["pg"], ["io"], ["compress", "crypto"], ["object"], ["http"],
+LAYERS = [["base"], ["pg"], ["io"], ["compress", "crypto", "handoff"], ["object"], ["http"],
           ["credentials", "s3"], ["store", "pgconn", "worker"], ["repo"], ["cli"]]
 PROGRAMS = ["archive", "restore", "operate"]
 
