@@ -13,16 +13,12 @@ enum
     CODEC_FRAME_MAX = 16 << 20 /* bytes; the largest frame of the format */
 };
 
-/* Placed by their number in the format. */
-static const struct
-{
-    const char *name;
-    const struct codec_impl *impl; /* NULL: bytes as they are */
-} codecs[] = {
-    [CODEC_NONE] = {"none", NULL},
-    [CODEC_LZ4] = {"lz4", &codec_lz4},
-    [CODEC_ZSTD] = {"zstd", &codec_zstd},
-    [CODEC_GZIP] = {"gzip", &codec_zlib},
+/* Placed by their number in the format; NULL: bytes as they are. */
+static const struct codec_impl *const codecs[] = {
+    [CODEC_NONE] = NULL,
+    [CODEC_LZ4] = &codec_lz4,
+    [CODEC_ZSTD] = &codec_zstd,
+    [CODEC_GZIP] = &codec_zlib,
 };
 
 enum
@@ -38,52 +34,19 @@ struct codec_work
 };
 
 enum cpam_status
-codec_by_name(const char *name, enum codec_id *out, struct cpam_err *err)
-{
-    for (unsigned id = 0; id < CODEC_COUNT; id++)
-    {
-        if (strcmp(codecs[id].name, name) == 0)
-        {
-            *out = (enum codec_id) id;
-            return CPAM_OK;
-        }
-    }
-    return cpam_fail(err, CPAM_USAGE, 0,
-                     "\"%s\" is not a compression method; known are none, lz4, zstd and gzip",
-                     name);
-}
-
-const char *
-codec_name(enum codec_id id)
-{
-    return (unsigned) id < CODEC_COUNT ? codecs[id].name : "unknown";
-}
-
-void
-codec_levels(enum codec_id id, int *min, int *max)
-{
-    const struct codec_impl *impl = (unsigned) id < CODEC_COUNT ? codecs[id].impl : NULL;
-
-    *min = 0;
-    *max = 0;
-    if (impl == NULL)
-        return;
-    *min = impl->level_min;
-    *max = impl->level_max;
-}
-
-enum cpam_status
 codec_work_new(enum codec_id id, int level, struct codec_work **out, struct cpam_err *err)
 {
     CPAM_AUTO(codec_work_free) struct codec_work *work = NULL;
     const struct codec_impl *impl;
+    int min, max;
 
     if ((unsigned) id >= CODEC_COUNT)
         return cpam_fail(err, CPAM_USAGE, 0, "compression method %u is not known", (unsigned) id);
-    impl = codecs[id].impl;
-    if (impl != NULL && level != 0 && (level < impl->level_min || level > impl->level_max))
+    impl = codecs[id];
+    codec_levels(id, &min, &max);
+    if (impl != NULL && level != 0 && (level < min || level > max))
         return cpam_fail(err, CPAM_USAGE, 0, "compression level %d of %s is not within %d to %d",
-                         level, codecs[id].name, impl->level_min, impl->level_max);
+                         level, codec_name(id), min, max);
     work = calloc(1, sizeof(*work));
     if (work == NULL)
         return cpam_fail(err, CPAM_NO_MEMORY, 0, "no memory for compression");
@@ -103,7 +66,7 @@ codec_work_free(struct codec_work *work)
     for (unsigned id = 0; id < CODEC_COUNT; id++)
     {
         if (work->states[id] != NULL)
-            codecs[id].impl->close(work->states[id]);
+            codecs[id]->close(work->states[id]);
     }
     free(work);
 }
@@ -112,7 +75,7 @@ enum cpam_status
 codec_pack(struct codec_work *work, const void *data, size_t size, void *out, size_t cap,
            size_t *out_size, struct cpam_err *err)
 {
-    const struct codec_impl *impl = codecs[work->id].impl;
+    const struct codec_impl *impl = codecs[work->id];
 
     *out_size = 0;
     if (size == 0 || size > CODEC_FRAME_MAX)
@@ -143,8 +106,7 @@ codec_unpack(struct codec_work *work, unsigned codec, const void *data, size_t s
         return CPAM_OK;
     }
     if (work != NULL && work->states[codec] == NULL)
-        CPAM_TRY(
-            codecs[codec].impl->open(codecs[codec].impl->level_default, &work->states[codec], err));
-    return codecs[codec].impl->unpack(work == NULL ? NULL : work->states[codec], data, size, out,
-                                      raw_size, err);
+        CPAM_TRY(codecs[codec]->open(codecs[codec]->level_default, &work->states[codec], err));
+    return codecs[codec]->unpack(work == NULL ? NULL : work->states[codec], data, size, out,
+                                 raw_size, err);
 }

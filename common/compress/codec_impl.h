@@ -13,7 +13,7 @@
 
 struct codec_impl
 {
-    int level_default, level_min, level_max;
+    int level_default;
     enum cpam_status (*open)(int level, void **state, struct cpam_err *err);
     void (*close)(void *state);
     enum cpam_status (*pack)(void *state, int level, const void *data, size_t size, void *out,

@@ -60,4 +60,4 @@ lz4_unpack(void *state, const void *data, size_t size, void *out, size_t raw_siz
     return CPAM_OK;
 }
 
-const struct codec_impl codec_lz4 = {1, 1, 12, lz4_open, lz4_close, lz4_pack, lz4_unpack};
+const struct codec_impl codec_lz4 = {1, lz4_open, lz4_close, lz4_pack, lz4_unpack};

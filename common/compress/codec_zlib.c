@@ -101,4 +101,4 @@ zlib_unpack(void *state, const void *data, size_t size, void *out, size_t raw_si
     return status;
 }
 
-const struct codec_impl codec_zlib = {1, 1, 9, zlib_open, zlib_close, zlib_pack, zlib_unpack};
+const struct codec_impl codec_zlib = {1, zlib_open, zlib_close, zlib_pack, zlib_unpack};

@@ -112,4 +112,4 @@ zstd_unpack(void *state, const void *data, size_t size, void *out, size_t raw_si
     return CPAM_OK;
 }
 
-const struct codec_impl codec_zstd = {1, 1, 19, zstd_open, zstd_close, zstd_pack, zstd_unpack};
+const struct codec_impl codec_zstd = {1, zstd_open, zstd_close, zstd_pack, zstd_unpack};

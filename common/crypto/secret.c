@@ -8,8 +8,6 @@
 #include <openssl/crypto.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include "io/file.h"
@@ -167,13 +165,4 @@ secret_free(struct secret *secret)
         return;
     OPENSSL_cleanse(secret, sizeof(*secret));
     (void) munmap(secret, sizeof(*secret));
-}
-
-void
-secrets_protect_process(void)
-{
-    struct rlimit none = {0, 0};
-
-    (void) setrlimit(RLIMIT_CORE, &none);
-    (void) prctl(PR_SET_DUMPABLE, 0);
 }
