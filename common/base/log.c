@@ -14,6 +14,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/log_syslog.h"
+
 enum
 {
     LINE_MAX_BYTES = 4096
@@ -32,7 +34,7 @@ static const struct
 
 static const char *program_name = "cpam";
 static _Atomic int log_limit = LOG_INFO;
-static bool to_journal;
+static bool to_journal, to_syslog;
 static _Atomic bool bar_shown;
 
 /* systemd.exec(5): $JOURNAL_STREAM is "device:inode" of the stream the journal reads. */
@@ -55,6 +57,13 @@ log_start(const char *program, enum log_level level)
     program_name = program;
     atomic_store(&log_limit, (int) level);
     to_journal = stderr_is_journal();
+}
+
+void
+log_to_syslog(void)
+{
+    log_syslog_open(program_name);
+    to_syslog = true;
 }
 
 /* Appends text with control bytes shown; leaves room for the line feed. */
@@ -113,16 +122,25 @@ put_line(enum log_level level, const char *word, const char *text)
 
     if (atomic_load(&bar_shown))
         log_bar(NULL); /* comes back with its next drawing */
-    if (to_journal)
+    if (to_journal && !to_syslog)
         at = (size_t) snprintf(line, sizeof(line), "<%c>", levels[level].priority);
-    at = put_text(line, at, program_name);
-    at = put_text(line, at, ": ");
+    if (!to_syslog)
+    {
+        at = put_text(line, at, program_name);
+        at = put_text(line, at, ": ");
+    }
     if (word != NULL)
     {
         at = put_text(line, at, word);
         at = put_text(line, at, ": ");
     }
     at = put_text(line, at, text);
+    line[at] = '\0';
+    if (to_syslog)
+    {
+        log_syslog_line(levels[level].priority, line);
+        return;
+    }
     line[at++] = '\n';
     write_all(line, at);
 }

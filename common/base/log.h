@@ -19,6 +19,9 @@ enum log_level
 };
 
 void log_start(const char *program, enum log_level level);
+/* From now on to syslog, facility daemon: for a worker, which has nobody's stderr.  program of
+   log_start() is kept. */
+void log_to_syslog(void);
 void cpam_log(enum log_level level, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* A line that redraws itself at the bottom of a terminal; messages go above it.  NULL: away. */
 void log_bar(const char *line);

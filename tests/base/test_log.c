@@ -43,6 +43,21 @@ said(void)
     return text;
 }
 
+START_TEST(a_detached_worker_says_nothing_on_stderr)
+{
+    struct cpam_err err;
+
+    listen_to_stderr();
+    log_start("cpam-test", LOG_INFO);
+    log_to_syslog();
+    cpam_log(LOG_WARNING, "a \x01 byte");
+    cpam_fail(&err, CPAM_IO, 0, "no");
+    cpam_err_hint(&err, "why");
+    log_failure(&err);
+    ck_assert_str_eq(said(), "");
+}
+END_TEST
+
 START_TEST(levels_have_their_words)
 {
     unsetenv("JOURNAL_STREAM");
@@ -136,6 +151,7 @@ suite(void)
     Suite *suite = suite_create("base/log");
     TCase *tcase = tcase_create("log");
 
+    tcase_add_test(tcase, a_detached_worker_says_nothing_on_stderr);
     tcase_add_test(tcase, levels_have_their_words);
     tcase_add_test(tcase, failure_is_two_lines_at_most);
     tcase_add_test(tcase, nothing_from_outside_forges_a_line);
