@@ -16,6 +16,7 @@
 #include "repo/authentic.h"
 #include "repo/layout.h"
 #include "repo/record.h"
+#include "repo/repo_known.h"
 
 enum
 {
@@ -30,6 +31,7 @@ struct repo
     struct keyring *keyring; /* the caller's */
     struct seal_session *session;
     struct object_opener *opener;
+    struct repo_known *known; /* shared with every repo_another() */
 };
 
 struct identity
@@ -104,6 +106,7 @@ repo_new(struct io *io, const struct repo_settings *settings, struct keyring *ke
 
     if (repo == NULL)
         return cpam_fail(err, CPAM_NO_MEMORY, 0, "no memory to open a repository");
+    CPAM_TRY(repo_known_new(&repo->known, err));
     repo->io = io;
     repo->settings = *settings;
     repo->keyring = keyring;
@@ -144,6 +147,7 @@ open_proven(struct io *io, const struct repo_settings *settings, struct keyring 
     if (status != CPAM_OK)
         return status;
     CPAM_TRY(policy_check(repo, &identity, err));
+    CPAM_TRY(repo_known_identity(repo->known, text.data, text.size, err));
     /* a cluster may be renamed with its folder; the UUID is what counts */
     if (strcmp(identity.cluster, settings->cluster) != 0)
         cpam_log(LOG_INFO, "repository \"%s\" was made for cluster \"%s\"", settings->name,
@@ -163,10 +167,15 @@ repo_open(struct io *io, const struct repo_settings *settings, struct keyring *k
 enum cpam_status
 repo_another(struct repo *repo, struct repo **out, struct cpam_err *err)
 {
+    enum cpam_status status;
+
     *out = NULL;
-    return prefixed(
-        repo_new(repo->io, &repo->settings, repo->keyring, repo->store->deadline, out, err),
-        &repo->settings, err);
+    status = repo_new(repo->io, &repo->settings, repo->keyring, repo->store->deadline, out, err);
+    if (status != CPAM_OK)
+        return prefixed(status, &repo->settings, err);
+    repo_known_free((*out)->known);
+    (*out)->known = repo_known_share(repo->known);
+    return CPAM_OK;
 }
 
 static enum cpam_status
@@ -264,6 +273,7 @@ repo_free(struct repo *repo)
     object_opener_free(repo->opener);
     seal_session_free(repo->session);
     store_free(repo->store);
+    repo_known_free(repo->known);
     free(repo);
 }
 
@@ -277,6 +287,12 @@ struct store *
 repo_store(struct repo *repo)
 {
     return repo->store;
+}
+
+struct repo_known *
+repo_known_of(struct repo *repo)
+{
+    return repo->known;
 }
 
 struct keyring *

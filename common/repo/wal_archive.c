@@ -16,6 +16,7 @@
 #include "io/file.h"
 #include "repo/layout.h"
 #include "repo/object_read.h"
+#include "repo/repo_known.h"
 #include "repo/wal_item.h"
 #include "repo/wal_seal.h"
 
@@ -37,6 +38,7 @@ struct putting
 {
     struct repo *repo;
     struct wal_item *item;
+    const struct wal_put_how *how;
     char key[LAYOUT_KEY_MAX];
     uint8_t content_id[CONTENT_ID_SIZE];
 };
@@ -228,31 +230,46 @@ look(struct putting *put, enum verdict *verdict, uint8_t h[SHA256_SIZE], struct 
     return CPAM_OK;
 }
 
+/* P6: asked only where something is about to be written; what is there passed once. */
+static enum cpam_status
+check_cluster(const struct putting *put, struct cpam_err *err)
+{
+    enum cpam_status status = repo_knows_cluster(put->repo, put->item->sysid, err);
+
+    return status == CPAM_NOT_FOUND ? (err->status = CPAM_FOREIGN) : status;
+}
+
+/* Who put it may have died before it was durable, and our answer says that it is. */
+static enum cpam_status
+was_durable(const struct putting *put, struct cpam_err *err)
+{
+    return store_settle(repo_store(put->repo), put->key, err);
+}
+
 /* VERDICT_OTHER leaves the sentence of the refusal in *err. */
 static enum cpam_status
-put_name(struct putting *put, enum verdict *verdict, bool *was_there, struct cpam_err *err)
+put_name(struct putting *put, bool probably_absent, enum verdict *verdict, bool *was_there,
+         struct cpam_err *err)
 {
-    struct cluster_record record;
+    struct wal_sealing sealing = {put->repo, put->item, put->key, put->how->gate, put->content_id};
     struct object_digest digest;
     uint8_t stored_h[SHA256_SIZE];
+    bool put_at_once = false;
     enum cpam_status status;
 
     *was_there = false;
     CPAM_TRY(wal_content_id(put->repo, put->item, put->key, put->content_id, err));
-    CPAM_TRY(look(put, verdict, NULL, err));
-    if (*verdict != VERDICT_ABSENT)
+    if (probably_absent)
+        CPAM_TRY(repo_refuses_taken(put->repo, &put_at_once, err));
+    if (!put_at_once)
     {
+        CPAM_TRY(look(put, verdict, NULL, err));
         *was_there = *verdict == VERDICT_SAME;
-        /* who put it may have died before it was durable, and our answer says that it is */
-        return *was_there ? store_settle(repo_store(put->repo), put->key, err) : CPAM_OK;
+        if (*verdict != VERDICT_ABSENT)
+            return *was_there ? was_durable(put, err) : CPAM_OK;
     }
-    /* P6: asked only where something is about to be written; what is there passed once */
-    status = cluster_record_get(put->repo, put->item->sysid, &record, err);
-    if (status == CPAM_NOT_FOUND)
-        return err->status = CPAM_FOREIGN;
-    if (status != CPAM_OK)
-        return status;
-    status = wal_seal_put(put->repo, put->item, put->key, put->content_id, &digest, err);
+    CPAM_TRY(check_cluster(put, err));
+    status = wal_seal_put(&sealing, &digest, err);
     if (status != CPAM_EXISTS)
     {
         *verdict = VERDICT_SAME;
@@ -265,17 +282,17 @@ put_name(struct putting *put, enum verdict *verdict, bool *was_there, struct cpa
                          put->key);
     /* our own header hash: the object is this very one, and the answer to its put was lost */
     *was_there = *verdict == VERDICT_SAME && memcmp(stored_h, digest.h, SHA256_SIZE) != 0;
-    return *was_there ? store_settle(repo_store(put->repo), put->key, err) : CPAM_OK;
+    return *was_there ? was_durable(put, err) : CPAM_OK;
 }
 
 static enum cpam_status
-put_item(struct repo *repo, struct wal_item *item, bool *was_there, struct cpam_err *err)
+put_item(struct putting *put, bool *was_there, struct cpam_err *err)
 {
-    struct putting put = {.repo = repo, .item = item};
+    const struct wal_item *item = put->item;
     enum verdict verdict;
 
-    layout_wal(item->sysid, &item->name, put.key);
-    CPAM_TRY(put_name(&put, &verdict, was_there, err));
+    layout_wal(item->sysid, &item->name, put->key);
+    CPAM_TRY(put_name(put, put->how->probably_absent, &verdict, was_there, err));
     if (verdict == VERDICT_SAME)
         return CPAM_OK;
     if (item->name.kind != ARCHIVE_PARTIAL && item->name.kind != ARCHIVE_BACKUP_HISTORY)
@@ -284,25 +301,34 @@ put_item(struct repo *repo, struct wal_item *item, bool *was_there, struct cpam_
     /* postgresql.md trap 9: an archiver stuck on one of these would block everything behind it */
     char first[LAYOUT_KEY_MAX];
 
-    memcpy(first, put.key, sizeof(first));
-    layout_wal_beside(item->sysid, &item->name, put.content_id, put.key);
-    CPAM_TRY(put_name(&put, &verdict, was_there, err));
+    memcpy(first, put->key, sizeof(first));
+    layout_wal_beside(item->sysid, &item->name, put->content_id, put->key);
+    CPAM_TRY(put_name(put, false, &verdict, was_there, err));
     if (verdict != VERDICT_SAME)
         return err->status;
     if (!*was_there)
         cpam_log(LOG_WARNING,
                  "\"%s\" is archived with other content; this one was put beside it "
                  "as \"%s\"",
-                 first, put.key);
+                 first, put->key);
     return CPAM_OK;
+}
+
+enum cpam_status
+wal_archive_put_how(struct repo *repo, struct wal_item *item, const struct wal_put_how *how,
+                    bool *was_there, struct cpam_err *err)
+{
+    static const struct wal_put_how plain = {0};
+    struct putting put = {.repo = repo, .item = item, .how = how != NULL ? how : &plain};
+    enum cpam_status status = put_item(&put, was_there, err);
+
+    if (status != CPAM_OK)
+        cpam_err_prefix(err, "repository \"%s\"", repo_name(repo));
+    return status;
 }
 
 enum cpam_status
 wal_archive_put(struct repo *repo, struct wal_item *item, bool *was_there, struct cpam_err *err)
 {
-    enum cpam_status status = put_item(repo, item, was_there, err);
-
-    if (status != CPAM_OK)
-        cpam_err_prefix(err, "repository \"%s\"", repo_name(repo));
-    return status;
+    return wal_archive_put_how(repo, item, NULL, was_there, err);
 }

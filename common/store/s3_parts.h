@@ -36,6 +36,9 @@ enum cpam_status s3_store_confirm(struct s3_store *self, const char *full,
 enum cpam_status s3_store_absent(struct s3_store *self, const char *full, struct deadline deadline,
                                  struct cpam_err *err) CPAM_CHECK;
 
+enum cpam_status s3_store_refuses_taken(struct store *store, const char *key, const void *data,
+                                        size_t size, bool *refuses,
+                                        struct cpam_err *err) CPAM_CHECK;
 enum cpam_status s3_store_put_stream(struct store *store, const char *key, enum store_class class,
                                      struct sink **out, struct cpam_err *err) CPAM_CHECK;
 enum cpam_status s3_store_prepare(struct store *store, struct cpam_err *err) CPAM_CHECK;

@@ -5,6 +5,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "base/log.h"
 #include "store/s3_parts.h"
 
 enum cpam_status
@@ -129,4 +130,38 @@ s3_store_absent(struct s3_store *self, const char *full, struct deadline deadlin
     err->status = CPAM_UNKNOWN;
     cpam_err_prefix(err, "%zu older versions or delete markers are listed under the name", seen);
     return CPAM_UNKNOWN;
+}
+
+/*
+ * A bucket that keeps versions loses nothing, whatever it thinks of If-None-Match: the put is then
+ * CPAM_EXISTS by the versions that are listed (s3_store_confirm).  While versioning is suspended a
+ * put replaces the version "null", so there the condition has to hold as in a bucket without.
+ */
+enum cpam_status
+s3_store_refuses_taken(struct store *store, const char *key, const void *data, size_t size,
+                       bool *refuses, struct cpam_err *err)
+{
+    struct s3_store *self = (struct s3_store *) store;
+    struct deadline deadline = store_operation_deadline(store);
+    struct s3_put put = {.body = {.data = data, .fd = -1, .size = size}};
+    struct s3_info info;
+    struct cpam_err why;
+    bool versioned = false;
+
+    CPAM_TRY(s3_store_versioned(self, deadline, &versioned, err));
+    *refuses = self->versioning == S3_VERSIONING_ENABLED;
+    if (*refuses)
+        return CPAM_OK;
+    CPAM_TRY(s3_store_key(self, key, &put.key, err));
+    enum cpam_status status = s3_put_new(self->s3, &put, deadline, &info, &why);
+    *refuses = status == CPAM_EXISTS;
+    if (status == CPAM_OK)
+        cpam_log(LOG_WARNING,
+                 "%s takes a PUT with \"If-None-Match: *\" and overwrites all the same: two "
+                 "servers that archive the same segment at the same moment would not be noticed",
+                 store->url);
+    else if (status != CPAM_EXISTS)
+        cpam_log(LOG_DEBUG, "whether %s has conditional writes was not told: %s", store->url,
+                 why.text);
+    return CPAM_OK;
 }

@@ -253,6 +253,7 @@ static const struct store_ops s3_store_ops = {.put_new = s3_store_put_new,
                                               .list = s3_store_list,
                                               .versions = s3_store_versions,
                                               .remove = s3_store_remove,
+                                              .refuses_taken = s3_store_refuses_taken,
                                               .prepare = s3_store_prepare,
                                               .free = s3_store_free};
 

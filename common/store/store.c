@@ -143,6 +143,17 @@ store_settle(struct store *store, const char *key, struct cpam_err *err)
 }
 
 enum cpam_status
+store_refuses_taken(struct store *store, const char *key, const void *data, size_t size,
+                    bool *refuses, struct cpam_err *err)
+{
+    *refuses = false;
+    CPAM_TRY(store_key_check(key, err));
+    if (store->ops->refuses_taken == NULL)
+        return CPAM_OK;
+    return store->ops->refuses_taken(store, key, data, size, refuses, err);
+}
+
+enum cpam_status
 store_remove(struct store *store, const char *key, struct cpam_err *err)
 {
     CPAM_TRY(store_key_check(key, err));

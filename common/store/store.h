@@ -102,6 +102,9 @@ struct store_ops
     enum cpam_status (*remove)(struct store *store, const char *key, struct cpam_err *err);
     /* NULL: whatever can be read is durable already */
     enum cpam_status (*settle)(struct store *store, const char *key, struct cpam_err *err);
+    /* NULL: not known */
+    enum cpam_status (*refuses_taken)(struct store *store, const char *key, const void *data,
+                                      size_t size, bool *refuses, struct cpam_err *err);
     enum cpam_status (*prepare)(struct store *store, struct cpam_err *err);
     void (*free)(struct store *store);
 };
@@ -180,6 +183,15 @@ enum cpam_status store_versions(struct store *store, const char *key, struct sto
  */
 enum cpam_status store_settle(struct store *store, const char *key,
                               struct cpam_err *err) CPAM_CHECK;
+
+/*
+ * Is a put under a name that is taken sure to leave what is there?  Asked once by who would rather put
+ * than look first.  key is one that holds exactly these bytes: to tell, they may be put again, which
+ * changes nothing even where the store has no conditional writes.  false also when it could not be
+ * told, and for stores in which looking first costs next to nothing (a directory).
+ */
+enum cpam_status store_refuses_taken(struct store *store, const char *key, const void *data,
+                                     size_t size, bool *refuses, struct cpam_err *err) CPAM_CHECK;
 
 /* Remove one object; removing an absent one is CPAM_OK. */
 enum cpam_status store_remove(struct store *store, const char *key,

@@ -226,6 +226,34 @@ START_TEST(P1_again_on_a_bucket_sends_no_body)
 }
 END_TEST
 
+/* What stays open asks for repo.json, the cluster and versioning once. */
+START_TEST(P1_open_repository_puts_and_looks_and_asks_nothing_else)
+{
+    static const struct wal_put_how absent = {.probably_absent = true};
+    CPAM_AUTO(repo_free) struct repo *repo = NULL;
+    bool was_there;
+
+    create_repo();
+    open_repo(&repo);
+    for (unsigned number = 1; number <= 4; number++)
+    {
+        CPAM_AUTO(wal_item_free) struct wal_item *item = NULL;
+        const char *name = make_segment(number);
+        unsigned before = fake_s3_requests(w.s3);
+
+        ck_ok(file_write_all(io_posix(), w.path, 0600, w.segment, SEGMENT, &err), &err);
+        ck_ok(wal_item_read(w.io, w.path, name, 0, &item, &err), &err);
+        ck_ok(wal_archive_put_how(repo, item, &absent, &was_there, &err), &err);
+        ck_assert(!was_there);
+        unlink(w.path);
+        if (number > 1)
+            ck_assert_uint_eq(fake_s3_requests(w.s3) - before, 2); /* PUT, HEAD */
+        stored_is(repo, number);
+    }
+    ck_assert_uint_eq(fake_s3_bodies(w.s3, "wal/"), 4);
+}
+END_TEST
+
 START_TEST(P11_a_bucket_that_only_fails_ends_in_time)
 {
     bool was_there;
@@ -255,6 +283,7 @@ suite(void)
     tcase_add_checked_fixture(tcase, make_world, remove_world);
     tcase_add_test(tcase, S1_500_pushes_with_every_fifth_request_failing);
     tcase_add_test(tcase, P1_again_on_a_bucket_sends_no_body);
+    tcase_add_test(tcase, P1_open_repository_puts_and_looks_and_asks_nothing_else);
     tcase_add_test(tcase, P11_a_bucket_that_only_fails_ends_in_time);
     suite_add_tcase(suite, tcase);
     return suite;

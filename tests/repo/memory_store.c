@@ -132,6 +132,7 @@ asked(struct store *store, const char *key, struct cpam_err *err)
     struct memory_bucket *bucket = ((struct memory_store *) store)->bucket;
 
     bucket->requests++;
+    ck_assert(bucket->gate == NULL || *bucket->gate == 0);
     if (bucket->fail_all == CPAM_OK)
         return CPAM_OK;
     if (bucket->fail_after > 0)
@@ -406,6 +407,25 @@ memory_settle(struct store *store, const char *key, struct cpam_err *err)
 }
 
 static enum cpam_status
+memory_refuses_taken(struct store *store, const char *key, const void *data, size_t size,
+                     bool *refuses, struct cpam_err *err)
+{
+    struct memory_bucket *bucket = ((struct memory_store *) store)->bucket;
+
+    CPAM_TRY(asked(store, key, err));
+    pthread_mutex_lock(&bucket->lock);
+    const struct memory_version *there = memory_current(bucket, key);
+
+    /* the same bytes, or it could do harm */
+    ck_assert_uint_eq(there->size, size);
+    ck_assert_mem_eq(there->data, data, size);
+    bucket->probed++;
+    *refuses = bucket->refuses;
+    pthread_mutex_unlock(&bucket->lock);
+    return CPAM_OK;
+}
+
+static enum cpam_status
 memory_prepare(struct store *store, struct cpam_err *err)
 {
     return asked(store, "", err);
@@ -427,6 +447,7 @@ static const struct store_ops memory_ops = {
     .list = memory_list,
     .versions = memory_versions,
     .settle = memory_settle,
+    .refuses_taken = memory_refuses_taken,
     .remove = memory_remove,
     .prepare = memory_prepare,
     .free = memory_free,

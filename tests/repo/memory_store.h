@@ -34,6 +34,9 @@ struct memory_bucket
     bool versioned;
     unsigned requests, bodies; /* asked in all; puts that sent a body */
     unsigned settled;          /* names made durable that were there */
+    const int *gate;           /* if given, nobody is in it while the store is asked */
+    unsigned probed;           /* asked whether it refuses what is taken */
+    bool refuses;              /* its answer */
     bool lose_put_answer;      /* the next put happens, and its answer says the name was taken */
     enum cpam_status fail_all; /* other than CPAM_OK: every request fails with it */
     bool untold;               /* names versions, and does not list them */

@@ -216,6 +216,46 @@ START_TEST(F5_versions_come_oldest_first)
 }
 END_TEST
 
+#define SUSPENDED                                                                                  \
+    {                                                                                              \
+        .status = 200, .body = "<VersioningConfiguration><Status>Suspended</Status>"               \
+                               "</VersioningConfiguration>"                                        \
+    }
+#define TAKEN                                                                                      \
+    {                                                                                              \
+        .status = 412, .body = ERROR("PreconditionFailed")                                         \
+    }
+
+/* A put of the bytes that are there tells; where every version is kept, nothing need be tried. */
+static const struct
+{
+    struct fake_answer answers[2];
+    size_t count;
+    bool refuses;
+} takings[] = {
+    {{NEVER, TAKEN}, 2, true},
+    {{UNTOLD, TAKEN}, 2, true},
+    {{SUSPENDED, TAKEN}, 2, true},
+    {{VERSIONED}, 1, true},
+    {{NEVER, PUT_DONE}, 2, false},
+    {{SUSPENDED, PUT_V2}, 2, false},
+    {{UNTOLD, {.status = 403, .body = ERROR("AccessDenied")}}, 2, false},
+};
+
+START_TEST(P3_whether_a_put_can_overwrite_is_tried_with_the_same_bytes)
+{
+    struct fixture f;
+    bool refuses = !takings[_i].refuses;
+    struct cpam_err err;
+
+    open_store(&f, takings[_i].answers, takings[_i].count);
+    ck_ok(store_refuses_taken(f.store, "k", "hello", 5, &refuses, &err), &err);
+    ck_assert_int_eq(refuses, takings[_i].refuses);
+    ck_assert_int_eq(strstr(f.http.asked, "If-None-Match: *\n") != NULL, takings[_i].count == 2);
+    close_store(&f);
+}
+END_TEST
+
 static enum cpam_status
 see(void *arg, const struct store_entry *entry, struct cpam_err *err)
 {
@@ -365,6 +405,8 @@ suite(void)
 
     tcase_add_loop_test(tcase, S3_a_put_is_looked_at, 0, (int) COUNT_OF(put_cases));
     tcase_add_loop_test(tcase, F1_absence_is_proven, 0, (int) COUNT_OF(absences));
+    tcase_add_loop_test(tcase, P3_whether_a_put_can_overwrite_is_tried_with_the_same_bytes, 0,
+                        (int) COUNT_OF(takings));
     tcase_add_loop_test(tcase, F5_versions_come_oldest_first, 0, (int) COUNT_OF(versions));
     tcase_add_test(tcase, keys_are_relative_to_the_root);
     tcase_add_test(tcase, S5_a_small_stream_is_one_conditional_put);
