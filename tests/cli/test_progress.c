@@ -4,6 +4,7 @@
 #include "suite.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
@@ -106,14 +107,25 @@ show_on(unsigned short columns)
     log_start("cpam-test", LOG_INFO);
 }
 
-/* What has been shown since the last look. */
+/* What has been shown since the last look.  A terminal hands on what was written to it when the
+   kernel gets round to it, so a mark is written behind it and waited for. */
 static const char *
 look(void)
 {
+    static const char mark = '\x1e';
     static char text[4096];
-    ssize_t got = read(shown, text, sizeof(text) - 1);
+    struct pollfd wait = {.fd = shown, .events = POLLIN};
+    size_t got = 0;
 
-    text[got < 0 ? 0 : got] = '\0';
+    ck_assert_int_eq(write(STDERR_FILENO, &mark, 1), 1);
+    while (got == 0 || text[got - 1] != mark)
+    {
+        ck_assert_int_eq(poll(&wait, 1, 60 * 1000), 1);
+        ssize_t more = read(shown, text + got, sizeof(text) - 1 - got);
+        ck_assert_int_gt(more, 0);
+        got += (size_t) more;
+    }
+    text[got - 1] = '\0';
     return text;
 }
 
