@@ -35,6 +35,40 @@ layout_wal(uint64_t sysid, const struct archive_name *name, char out[LAYOUT_KEY_
                  name->timeline.id, name->log, name->text);
 }
 
+enum
+{
+    KEY_ID_SIZE = 8 /* bytes of a content id in a key */
+};
+
+static size_t
+put_id(const uint8_t *content_id, size_t at, char out[LAYOUT_KEY_MAX])
+{
+    for (int i = 0; i < KEY_ID_SIZE && at + 2 < LAYOUT_KEY_MAX; i++, at += 2)
+        snprintf(out + at, LAYOUT_KEY_MAX - at, "%02x", content_id[i]);
+    return at;
+}
+
+void
+layout_quarantine(const char *name, const uint8_t *content_id, char out[LAYOUT_KEY_MAX])
+{
+    size_t at = (size_t) snprintf(out, LAYOUT_KEY_MAX, LAYOUT_QUARANTINE);
+
+    at = put_id(content_id, at, out);
+    snprintf(out + at, LAYOUT_KEY_MAX - at, "/%s", name);
+}
+
+const char *
+layout_logical_name(const char *key)
+{
+    static const char digits[] = "0123456789abcdef";
+    const size_t before = sizeof(LAYOUT_QUARANTINE) - 1, id = (size_t) 2 * KEY_ID_SIZE;
+
+    if (strncmp(key, LAYOUT_QUARANTINE, before) != 0 || strspn(key + before, digits) != id ||
+        key[before + id] != '/')
+        return key;
+    return key + before + id + 1;
+}
+
 void
 layout_wal_beside(uint64_t sysid, const struct archive_name *name, const uint8_t *content_id,
                   char out[LAYOUT_KEY_MAX])
@@ -44,8 +78,7 @@ layout_wal_beside(uint64_t sysid, const struct archive_name *name, const uint8_t
 
     if (at < LAYOUT_KEY_MAX - 1)
         out[at++] = '.';
-    for (int i = 0; i < 8 && at + 2 < LAYOUT_KEY_MAX; i++, at += 2)
-        snprintf(out + at, LAYOUT_KEY_MAX - at, "%02x", content_id[i]);
+    put_id(content_id, at, out);
 }
 
 enum cpam_status

@@ -1,7 +1,8 @@
 /*
  * layout.h - every key of a repository, in one place (format-1.md 2.1).
  *
- * A key is also the logical name that is bound into the object stored under it.  System identifiers
+ * A key is also the logical name that is bound into the object stored under it; in front of that of
+ * an object in quarantine stands "quarantine/<16 hex>/", which is not part of it.  System identifiers
  * are decimal, timelines and logs eight upper-case hex digits, as in PostgreSQL's own names.
  */
 #ifndef CPAM_REPO_LAYOUT_H
@@ -16,6 +17,7 @@
 #define LAYOUT_SEQUENCE        "seq/"
 #define LAYOUT_TOMBS           "tomb/"
 #define LAYOUT_BACKUPS         "backup/"
+#define LAYOUT_QUARANTINE      "quarantine/"
 #define LAYOUT_SUMMARY_FILE    "summary.json"
 #define LAYOUT_LABEL_CHARACTER "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_"
 
@@ -37,6 +39,11 @@ void layout_wal(uint64_t sysid, const struct archive_name *name, char out[LAYOUT
 /* The name a second content of a .partial or .backup gets: "<key>.<16 hex of its content id>". */
 void layout_wal_beside(uint64_t sysid, const struct archive_name *name, const uint8_t *content_id,
                        char out[LAYOUT_KEY_MAX]);
+
+/* "quarantine/<16 hex of its content id>/<name>": where an object called `name` is put aside. */
+void layout_quarantine(const char *name, const uint8_t *content_id, char out[LAYOUT_KEY_MAX]);
+/* The logical name of what is stored under key: key itself, but for an object in quarantine. */
+const char *layout_logical_name(const char *key);
 
 /* [A-Za-z0-9_]{1,64}; CPAM_INVALID otherwise. */
 enum cpam_status label_check(const char *label, struct cpam_err *err) CPAM_CHECK;

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "repo/authentic.h"
+#include "repo/layout.h"
 
 struct header_check
 {
@@ -14,6 +15,16 @@ struct header_check
     const struct object_want *want;
     struct object_header *header;
 };
+
+/* `want` as the object layer has to check it: with its logical name, not with its key. */
+static struct object_want
+bound(const struct object_want *want)
+{
+    struct object_want inner = *want;
+
+    inner.name = layout_logical_name(want->name);
+    return inner;
+}
 
 static enum cpam_status
 header_check(void *arg, const void *data, size_t size, struct cpam_err *err)
@@ -35,7 +46,8 @@ object_choose(struct repo *repo, const struct object_want *want, struct object_h
     struct object_opener *opener;
 
     CPAM_TRY(repo_opener(repo, &opener, err));
-    struct header_check check = {opener, want, header};
+    const struct object_want inner = bound(want);
+    struct header_check check = {opener, &inner, header};
     return authentic_get(repo_store(repo), want->name, &range, OBJECT_HEADER_SIZE, header_check,
                          &check, &head, info, err);
 }
@@ -82,7 +94,8 @@ open_held(struct repo *repo, const struct object_want *want, const struct cpam_b
     struct object_opener *opener;
 
     CPAM_TRY(repo_opener(repo, &opener, err));
-    CPAM_TRY(push(&chain, opener, want, header, err));
+    const struct object_want inner = bound(want);
+    CPAM_TRY(push(&chain, opener, &inner, header, err));
     CPAM_TRY(sink_write(chain, sealed->data, sealed->size, err));
     return sink_finish(chain, err);
 }
@@ -101,7 +114,7 @@ read_streamed(struct repo *repo, const struct object_want *want, opening_push pu
     CPAM_TRY(object_choose(repo, want, &chosen, &info, err));
     CPAM_TRY(repo_opener(repo, &opener, err));
     /* the header that was authenticated, and no other */
-    struct object_want exact = *want;
+    struct object_want exact = bound(want);
     exact.h = chosen.h;
     CPAM_TRY(push(&chain, opener, &exact, header, err));
     enum cpam_status status =
@@ -129,7 +142,8 @@ read_whole(struct repo *repo, const struct object_want *want, size_t held_max, o
     if (held_max == 0)
         return read_streamed(repo, want, push, to, header, err);
     CPAM_TRY(repo_opener(repo, &opener, err));
-    struct header_check check = {opener, want, &found};
+    const struct object_want inner = bound(want);
+    struct header_check check = {opener, &inner, &found};
     status = authentic_get(repo_store(repo), want->name, NULL, held_max, header_check, &check,
                            &sealed, &info, err);
     if (status == CPAM_INVALID)

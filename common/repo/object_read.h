@@ -6,6 +6,11 @@
 
 #include "repo/repo.h"
 
+/*
+ * want->name is the key to look under, here and below; what is checked is the logical name of what
+ * lies there, which for an object in quarantine is a part of it (repo/layout.h).
+ */
+
 /* The header of the oldest genuine version of want->name, and which version that is (info). */
 enum cpam_status object_choose(struct repo *repo, const struct object_want *want,
                                struct object_header *header, struct store_info *info,

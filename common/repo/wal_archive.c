@@ -16,6 +16,7 @@
 #include "io/file.h"
 #include "repo/layout.h"
 #include "repo/object_read.h"
+#include "repo/quarantine.h"
 #include "repo/repo_known.h"
 #include "repo/wal_item.h"
 #include "repo/wal_seal.h"
@@ -55,7 +56,7 @@ wal_content_id(struct repo *repo, struct wal_item *item, const char *key,
 {
     CPAM_AUTO(content_id_free) struct content_id *id = NULL;
 
-    CPAM_TRY(content_id_new(repo_keyring(repo), key, &id, err));
+    CPAM_TRY(content_id_new(repo_keyring(repo), layout_logical_name(key), &id, err));
     CPAM_TRY(wal_item_each(item, add_to_id, id, err));
     return content_id_end(id, out, err);
 }
@@ -285,6 +286,27 @@ put_name(struct putting *put, bool probably_absent, enum verdict *verdict, bool 
     return *was_there ? was_durable(put, err) : CPAM_OK;
 }
 
+/* The refusal in *err, unless a person has put this very content into quarantine: it is durable. */
+static enum cpam_status
+refuse_unless_aside(const struct putting *put, bool *was_there, struct cpam_err *err)
+{
+    const char *name = put->item->name.text;
+    struct cpam_err why;
+    bool held = false;
+
+    if (quarantine_holds(put->repo, put->item, &held, &why) != CPAM_OK)
+        cpam_log(LOG_WARNING, "whether \"%s\" is in quarantine could not be told: %s", name,
+                 why.text);
+    if (!held)
+        return err->status;
+    *was_there = true;
+    cpam_log(LOG_WARNING,
+             "\"%s\" is archived with other content; this one is in quarantine in \"%s\", and "
+             "counts as archived",
+             name, repo_name(put->repo));
+    return CPAM_OK;
+}
+
 static enum cpam_status
 put_item(struct putting *put, bool *was_there, struct cpam_err *err)
 {
@@ -296,7 +318,7 @@ put_item(struct putting *put, bool *was_there, struct cpam_err *err)
     if (verdict == VERDICT_SAME)
         return CPAM_OK;
     if (item->name.kind != ARCHIVE_PARTIAL && item->name.kind != ARCHIVE_BACKUP_HISTORY)
-        return err->status;
+        return refuse_unless_aside(put, was_there, err);
 
     /* postgresql.md trap 9: an archiver stuck on one of these would block everything behind it */
     char first[LAYOUT_KEY_MAX];

@@ -29,8 +29,9 @@ uint64_t wal_item_sysid(const struct wal_item *item);
  * Make the item durable in this repository.
  *   CPAM_OK      it is there now (*was_there true: the same content was there before, no body sent)
  *   CPAM_EXISTS  other content has the name: the sentence has both content ids, system identifiers
- *                and timelines; nothing was changed.  .backup and .partial instead go beside it
- *                under <name>.<16 hex of content id> (trap 9) and succeed with a warning.
+ *                and timelines; nothing was changed.  Content that a person has put into quarantine
+ *                is CPAM_OK, *was_there, with a warning (repo/quarantine.h).  .backup and .partial
+ *                go beside it under <name>.<16 hex of content id> (trap 9), with a warning.
  *   CPAM_FOREIGN the system identifier is not one of this repository's cluster records
  */
 enum cpam_status wal_archive_put(struct repo *repo, struct wal_item *item, bool *was_there,

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "io/file.h"
+#include "repo/layout.h"
 #include "repo/spill.h"
 
 enum
@@ -32,7 +33,7 @@ spec_of(const struct wal_sealing *sealing)
 
     return (struct object_spec){.kind = wal_object_kind(sealing->item->name.kind),
                                 .sysid = sealing->item->sysid,
-                                .name = sealing->key,
+                                .name = layout_logical_name(sealing->key),
                                 .content_id = sealing->content_id,
                                 .raw_length = sealing->item->size,
                                 .codec = settings->wal_codec,
@@ -150,7 +151,8 @@ seal_into_file(const struct wal_sealing *sealing, int fd, const char *path,
     struct seal_session *session;
 
     CPAM_TRY(repo_seal(sealing->repo, &session, err));
-    CPAM_TRY(content_id_new(repo_keyring(sealing->repo), sealing->key, &id, err));
+    CPAM_TRY(
+        content_id_new(repo_keyring(sealing->repo), layout_logical_name(sealing->key), &id, err));
     CPAM_TRY(object_writer_new(session, &spec, &to.base, &writer, err));
     struct written written = {writer, id};
     CPAM_TRY(wal_item_each(sealing->item, write_and_identify, &written, err));

@@ -1,14 +1,14 @@
 #!/usr/bin/python3
 """read_repository.py - reads a CPAM repository with nothing but docs/format.md, a key and Python.
 
-    read_repository.py DIRECTORY KEY-FILE [cpam1wpub...] wal SYSID NAME    > file
+    read_repository.py DIRECTORY KEY-FILE [cpam1wpub...] wal SYSID [16-HEX/]NAME   > file
     read_repository.py DIRECTORY KEY-FILE [cpam1wpub...] file LABEL PATH   > file
 
 DIRECTORY is <url>/<cluster>; the key file has a keyfile's key, or an X25519 private key with which
 only objects of the writers named are believed.  All is verified before a byte is written.
 """
-import base64, hashlib, hmac, json, os, struct, sys, uuid, zlib  # noqa: E401
-import lz4.block, zstandard  # noqa: E401
+import base64, hashlib, hmac, json, os, re, struct, sys, uuid, zlib  # noqa: E401
+import lz4.block, zstandard
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ed25519, x25519
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -86,7 +86,8 @@ class Repository:
          length, algorithm, zeros) = struct.unpack(">9sBHBBH16sQQ32s32s32s32s32s8s16sQB15s", head[:256])
         need((magic, flags, zero, zeros) == (b"CPAMOBJ1\1", 0x301, 0, bytes(15)), "form of " + name)
         need(want_h in (None, sha(head).hex()), "header digest of " + name)
-        need((repo, cluster, hashed, kind_) == (self.uuid, sysid, sha(name.encode()), kind), "identity of " + name)
+        own = sha(re.sub("^quarantine/[0-9a-f]{16}/", "", name).encode())
+        need((repo, cluster, hashed, kind_) == (self.uuid, sysid, own, kind), "identity of " + name)
         self.prove(algorithm, writer, b"CPAM/1 object proof key", b"CPAM/1 header\0" + head[:256], head[256:])
         at = start = 320 + size
         need(sha(data[320:at]) == stanza_sum, "stanzas of " + name)
@@ -140,10 +141,11 @@ class Repository:
 
     def wal(self, sysid, name):
         kind = {"history": 2, "backup": 3, "partial": 4}[name.rsplit(".", 1)[1]] if "." in name else 1
-        path = name if kind == 2 else "%s/%s/%s" % (name[:8], name[8:16], name)
-        return b"".join(self.read("wal/%s/%s" % (sysid, path), kind, int(sysid)))
+        aside, name = name.rpartition("/")[::2]
+        path = sysid + "/" + (name if kind == 2 else "%s/%s/%s" % (name[:8], name[8:16], name))
+        return b"".join(self.read((aside and "quarantine/%s/" % aside) + "wal/" + path, kind, int(sysid)))
 
 if __name__ == "__main__":
     root, key_file, *rest = sys.argv[1:]
-    what = {"wal": Repository.wal, "file": Repository.file}[rest[-3]]
+    what = getattr(Repository, rest[-3])  # wal or file
     sys.stdout.buffer.write(what(Repository(root, key_file, rest[:-3]), *rest[-2:]))
