@@ -1,7 +1,7 @@
 /*
  * call.h - a front's one question to its worker, and the start of that worker where none answers.
  *
- * A call is driven by handoff_call_step(): a program loops over it, the archive module puts
+ * The worker is run as `program --config config --serve data`.  A call is driven by handoff_call_step(): a program loops over it, the archive module puts
  * handoff_call_fd() into its latch wait and steps without blocking.  It needs no thread, no libcurl
  * and no OpenSSL.
  *

@@ -52,6 +52,9 @@ enum cpam_status handoff_place_open(struct io *io, const char *spool, const stru
 void handoff_place_free(struct handoff_place *place);
 CPAM_SCOPED(handoff_place_free, struct handoff_place);
 
+/* "push" or "fetch". */
+const char *handoff_role_name(enum handoff_role role);
+
 const char *handoff_place_path(const struct handoff_place *place);
 int handoff_place_fd(const struct handoff_place *place); /* O_PATH or O_DIRECTORY descriptor */
 

@@ -18,6 +18,7 @@ enum
 struct handoff_server;
 struct handoff_waiter; /* a caller that waits; valid until it is answered or gone */
 
+/* Called in a step, and not to block: a worker without ticks is killed. */
 struct handoff_server_events
 {
     /* A question; name and stamp are valid during the call.  Answer now or later. */
@@ -28,14 +29,16 @@ struct handoff_server_events
     void *arg;
 };
 
-/* CPAM_EXISTS: another worker holds the lock.  place is kept.  config: the file this worker was
-   started with; what it was then is compared with every question. */
+/* CPAM_EXISTS: another worker holds the lock (the starter has been told: exit 0, say nothing).  place
+   is kept.  config: the file this worker was started with, by the same path as in the questions; what
+   it was then is compared with every question.  SIGTERM and SIGINT are taken over: one in a process. */
 enum cpam_status handoff_server_new(struct io *io, const struct handoff_place *place,
                                     enum handoff_role role, const char *config,
                                     const struct handoff_server_events *events,
                                     struct handoff_server **out, struct cpam_err *err) CPAM_CHECK;
 
-/* Tells the starter that questions can be asked, or (err not NULL) why this worker ends. */
+/* Tells the starter that questions can be asked, or (err not NULL) why this worker ends; it becomes
+   the caller's failure.  Does nothing the second time, and without a starter. */
 void handoff_server_started(const struct cpam_err *err);
 
 /* Waits at most patience us for something, then accepts, reads, ticks. */
@@ -65,7 +68,7 @@ CPAM_SCOPED(handoff_server_free, struct handoff_server);
 /*
  * For the worker's main(), before threads and libraries: detach from whoever started it (own
  * session, descriptors above 2 closed but for the starter's pipe, 0-2 on /dev/null unless
- * foreground, cwd "/", umask 077).  postgresql.md, trap 29.
+ * foreground, cwd "/", umask 077, SIGPIPE ignored).  postgresql.md, trap 29.
  */
 enum cpam_status handoff_detach(bool foreground, struct cpam_err *err) CPAM_CHECK;
 
