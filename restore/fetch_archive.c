@@ -64,9 +64,20 @@ static enum cpam_status
 tell_absence(struct repo *repo, uint64_t sysid, const struct archive_name *name,
              enum fetch_outcome *outcome, struct cpam_err *err)
 {
-    bool more = false;
+    bool more = false, aside = false;
 
     CPAM_TRY(record_check(repo, sysid, err));
+    CPAM_TRY(wal_archive_put_aside(repo, sysid, name, &aside, err));
+    if (aside)
+    {
+        *outcome = FETCH_HOLE;
+        cpam_fail(err, CPAM_UNKNOWN, 0,
+                  "it was put into quarantine, and nothing has its name yet: a conflict is being "
+                  "resolved");
+        cpam_err_hint(err, "\"cpam-repo quarantine\" shows it; run \"cpam-repo resolve\" again, or "
+                           "let the server whose content was kept archive it");
+        return CPAM_OK;
+    }
     switch (name->kind)
     {
     case ARCHIVE_SEGMENT: CPAM_TRY(wal_archive_later_exists(repo, sysid, name, &more, err)); break;
@@ -128,8 +139,15 @@ static enum cpam_status
 ask_once(const struct round *round, struct repo *repo, uint64_t sysid, enum fetch_outcome *outcome,
          struct cpam_err *err)
 {
-    enum cpam_status status = deliver(round, repo, sysid, err);
+    const struct archive_name *name = &round->request->situation->name;
+    enum cpam_status status = wal_archive_conflict(repo, sysid, name, err);
 
+    if (status != CPAM_OK)
+    {
+        cpam_err_prefix(err, "repository \"%s\"", repo_name(repo));
+        return status;
+    }
+    status = deliver(round, repo, sysid, err);
     if (status == CPAM_OK)
     {
         *outcome = FETCH_DELIVERED;
@@ -139,7 +157,7 @@ ask_once(const struct round *round, struct repo *repo, uint64_t sysid, enum fetc
         return status;
     if (fetch_delivery_size(round->delivery) > 0)
         return cpam_fail(err, CPAM_UNKNOWN, 0, "it vanished while it was read");
-    return absence_of(repo, sysid, &round->request->situation->name, outcome, err);
+    return absence_of(repo, sysid, name, outcome, err);
 }
 
 /*
@@ -221,6 +239,15 @@ decider(const struct round *round, enum fetch_outcome outcome)
     return 0;
 }
 
+static enum cpam_status
+conflict(const struct round *round, size_t at, struct fetch_result *result)
+{
+    result->outcome = FETCH_UNKNOWN;
+    result->err = round->errors[at];
+    cpam_err_prefix(&result->err, "%s", round->request->situation->name.text);
+    return CPAM_OK;
+}
+
 enum cpam_status
 fetch_archive(const struct fetch_request *request, struct fetch_result *result,
               struct cpam_err *err)
@@ -241,6 +268,9 @@ fetch_archive(const struct fetch_request *request, struct fetch_result *result,
 
         if (ask(round, i, &finding->outcome, why) != CPAM_OK)
             finding->outcome = FETCH_UNKNOWN;
+        /* two contents: another repository has one of them, and can't say which is real */
+        if (finding->outcome == FETCH_UNKNOWN && why->status == CPAM_EXISTS)
+            return conflict(round, i, result);
         if (finding->outcome == FETCH_DELIVERED)
         {
             result->outcome = FETCH_DELIVERED;

@@ -80,6 +80,20 @@ enum cpam_status wal_archive_timeline_known(struct repo *repo, uint64_t sysid,
                                             struct timeline timeline, bool *known,
                                             struct cpam_err *err) CPAM_CHECK;
 
+/*
+ * Is there more than one content of this segment or history?  CPAM_OK: no.  CPAM_EXISTS: genuine
+ * conflict objects lie beside it; the sentence lists them all (F13).  Costs one listing.
+ */
+enum cpam_status wal_archive_conflict(struct repo *repo, uint64_t sysid,
+                                      const struct archive_name *name,
+                                      struct cpam_err *err) CPAM_CHECK;
+
+/* Was a content of this name put into quarantine by somebody who may?  Then a name that is absent
+   is waiting for what a person decided, and is not the end of the archive. */
+enum cpam_status wal_archive_put_aside(struct repo *repo, uint64_t sysid,
+                                       const struct archive_name *name, bool *aside,
+                                       struct cpam_err *err) CPAM_CHECK;
+
 /* Fetch and parse a history; timeline 1 gives an empty one without asking. */
 enum cpam_status wal_archive_history(struct repo *repo, uint64_t sysid, struct timeline timeline,
                                      struct history **out, struct cpam_err *err) CPAM_CHECK;
