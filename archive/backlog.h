@@ -1,14 +1,17 @@
 /*
  * backlog.h - files that one repository does not have yet, kept on disk until it has.
  *
- *     <state>/backlog/<repository>/<system identifier>/<name>
+ *     <state>/backlog/<cluster>/<repository>/<system identifier>/<name>
  *
  * Written when PostgreSQL is about to be answered 0 although this repository (an optional one, or a
  * required one that wal.push.acknowledge does not wait for) does not have the file: the server will
  * recycle it.  Each entry is a copy of the file, fsynced with its directory; where the disk or
- * BACKLOG_BYTES_MAX does not allow one, it is an empty file: then the content is read back from
+ * wal.push.backlog_max does not allow one, it is an empty file: then the content is read back from
  * pg_wal, or from a repository that has it and that this host can open.  Losing the backlog costs
  * time, never data: the repositories that acknowledged have it all.
+ *
+ * The directory belongs to nobody in particular: several processes may keep, drain and look at the
+ * same time.  Directories have mode 0700, files 0600.
  */
 #ifndef CPAM_ARCHIVE_BACKLOG_H
 #define CPAM_ARCHIVE_BACKLOG_H
@@ -16,37 +19,79 @@
 #include "cli/settings.h"
 #include "pg/segment.h"
 
+enum
+{
+    BACKLOG_ENTRIES_MAX = 1000000 /* names, with or without a copy, before a file is refused */
+};
+
 struct backlog; /* one repository's, for one system identifier; used by one thread at a time */
 
+/* Makes nothing on disk.  settings and which are kept. */
 enum cpam_status backlog_open(struct io *io, const struct settings *settings,
                               const struct repository_settings *which, uint64_t sysid,
                               struct backlog **out, struct cpam_err *err) CPAM_CHECK;
 void backlog_free(struct backlog *backlog);
 CPAM_SCOPED(backlog_free, struct backlog);
 
-/* Keep the file at path under name; durable when it returns CPAM_OK.  Kept before: CPAM_OK. */
+/*
+ * Keep the file at path under name; durable when it returns CPAM_OK, with or without a copy.  Kept
+ * before with the same content (or without any): CPAM_OK.  CPAM_EXISTS: with another content, and
+ * nothing was changed.  CPAM_IO: not even the name could be written.
+ */
 enum cpam_status backlog_keep(struct backlog *backlog, const char *path, const char *name,
                               struct cpam_err *err) CPAM_CHECK;
 
-/* Histories first, then oldest name first.  *any false: nothing left.  path (the caller frees) is
-   NULL for an entry without a copy. */
+/*
+ * The next one: histories first, then oldest name first.  *any false: nothing is left but what was
+ * passed over.  path (the caller frees) is NULL for an entry without a copy.  The same entry comes
+ * again until it is done or passed over.
+ */
 enum cpam_status backlog_next(struct backlog *backlog, bool *any, struct archive_name *name,
                               char **path, struct cpam_err *err) CPAM_CHECK;
-/* It is in the repository now. */
+/* It is in the repository now.  Its name is forgotten, durably or not: again does no harm. */
 enum cpam_status backlog_done(struct backlog *backlog, const char *name,
                               struct cpam_err *err) CPAM_CHECK;
+/* Leave the entry backlog_next() gave where it is and go on behind it, until backlog_rewind(). */
+void backlog_pass(struct backlog *backlog);
+void backlog_rewind(struct backlog *backlog);
 
-/* Entries and bytes waiting, for `cpam-repo check`, logs and metrics. */
-enum cpam_status backlog_size(struct backlog *backlog, uint64_t *entries, uint64_t *bytes,
+/* What waits, for `cpam-repo check`, logs and metrics.  One walk over the directory. */
+struct backlog_size
+{
+    uint64_t entries, bytes;
+    uint64_t without_copy;        /* of the entries */
+    char first[ARCHIVE_NAME_MAX]; /* what comes next, or "" */
+    int64_t oldest;               /* us since 1970 UTC: since when the oldest waits; 0: none */
+};
+enum cpam_status backlog_size(struct backlog *backlog, struct backlog_size *out,
                               struct cpam_err *err) CPAM_CHECK;
 
 /*
- * Push entries into repo until it is empty, a push fails, or the deadline has passed.  data: the
- * data directory for entries without a copy (NULL: none).  *left: entries that are still there.
+ * Push up to `most` entries (0: any number) into repo, until none is left, a push fails, or the
+ * deadline has passed.  data: the data directory for entries without a copy (NULL: none).
+ *
+ * CPAM_OK also when time or `most` ended it, and when entries were passed over that can't be pushed
+ * (damaged; other content there; no copy and nobody to read it from): these are logged.  Another
+ * status is the repository's failure.  *left: entries that are still there, in any case.
  */
 struct repo;
+struct backlog_limits
+{
+    struct deadline deadline;
+    unsigned most;
+};
 enum cpam_status backlog_drain(struct backlog *backlog, struct repo *repo, const char *data,
-                               struct deadline deadline, uint64_t *left,
+                               const struct backlog_limits *limits, uint64_t *left,
                                struct cpam_err *err) CPAM_CHECK;
+
+/*
+ * One step of it, for a caller that shares repositories out to threads of its own: reads the entry
+ * that backlog_next() gave (filling a copy in first, where there is none) and checks it.
+ * CPAM_NOT_FOUND: it can't be had here now; CPAM_INVALID: damaged.
+ */
+struct wal_item;
+enum cpam_status backlog_read(struct backlog *backlog, const struct archive_name *name,
+                              const char *path, const char *data, struct deadline deadline,
+                              struct wal_item **out, struct cpam_err *err) CPAM_CHECK;
 
 #endif

@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "backlog.h"
 #include "base/log.h"
 #include "io/file.h"
 #include "pg/control.h"
@@ -29,8 +30,10 @@ struct push_item
     struct archive_name name;
     uint64_t sysid;
     struct wal_item *file;
+    char *path;
     char history_name[ARCHIVE_NAME_MAX]; /* "" when none is needed */
     struct wal_item *history;            /* NULL when there is none here */
+    char *history_path;
 };
 
 void
@@ -40,6 +43,8 @@ push_item_free(struct push_item *item)
         return;
     wal_item_free(item->file);
     wal_item_free(item->history);
+    free(item->path);
+    free(item->history_path);
     free(item);
 }
 
@@ -47,6 +52,12 @@ const char *
 push_item_name(const struct push_item *item)
 {
     return item->name.text;
+}
+
+uint64_t
+push_item_sysid(const struct push_item *item)
+{
+    return item->sysid;
 }
 
 /* *sysid is 0 when there is no pg_control in this directory. */
@@ -143,8 +154,14 @@ read_history(struct io *io, const char *path, struct push_item *item, struct cpa
     if (status == CPAM_NOT_FOUND)
         return CPAM_OK; /* each repository is asked whether it has it */
     if (status != CPAM_OK)
+    {
         cpam_err_prefix(err, "the history of its timeline");
-    return status;
+        return status;
+    }
+    item->history_path = strdup(name);
+    return item->history_path != NULL
+               ? CPAM_OK
+               : cpam_fail(err, CPAM_NO_MEMORY, 0, "out of memory for a path");
 }
 
 enum cpam_status
@@ -154,7 +171,7 @@ push_item_read(struct io *io, const char *path, const char *data, struct push_it
     CPAM_AUTO(push_item_free) struct push_item *item = calloc(1, sizeof(*item));
     const char *slash = strrchr(path, '/');
 
-    if (item == NULL)
+    if (item == NULL || (item->path = strdup(path)) == NULL)
         return cpam_fail(err, CPAM_NO_MEMORY, 0, "out of memory to push \"%s\"", path);
     CPAM_TRY(archive_name_parse(slash == NULL ? path : slash + 1, &item->name, err));
     CPAM_TRY(expected_sysid(io, path, data, item->name.kind, &item->sysid, err));
@@ -204,4 +221,12 @@ push_item_put(struct repo *repo, const struct push_item *item, bool *was_there,
 {
     CPAM_TRY(put_history(repo, item, err));
     return wal_archive_put(repo, item->file, was_there, err);
+}
+
+enum cpam_status
+push_item_keep(const struct push_item *item, struct backlog *backlog, struct cpam_err *err)
+{
+    if (item->history != NULL)
+        CPAM_TRY(backlog_keep(backlog, item->history_path, item->history_name, err));
+    return backlog_keep(backlog, item->path, item->name.text, err);
 }

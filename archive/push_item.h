@@ -34,7 +34,14 @@ enum cpam_status push_item_read(struct io *io, const char *path, const char *dat
 enum cpam_status push_item_put(struct repo *repo, const struct push_item *item, bool *was_there,
                                struct cpam_err *err) CPAM_CHECK;
 
+/* Keep it for a repository that does not have it (backlog.h): the history first, where there is
+   one here. */
+struct backlog;
+enum cpam_status push_item_keep(const struct push_item *item, struct backlog *backlog,
+                                struct cpam_err *err) CPAM_CHECK;
+
 const char *push_item_name(const struct push_item *item);
+uint64_t push_item_sysid(const struct push_item *item);
 
 void push_item_free(struct push_item *item);
 CPAM_SCOPED(push_item_free, struct push_item);

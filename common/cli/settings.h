@@ -80,8 +80,10 @@ struct settings
         unsigned push_workers, push_ahead, fetch_workers, fetch_prefetch;
         int64_t push_timeout, fetch_timeout; /* us */
         const char *acknowledge;             /* all | any | a number */
-        uint64_t queue_max;
-        const char *on_error; /* auto | stop | retry */
+        unsigned push_needed;                /* the same, of the required repositories: 1.. */
+        uint64_t queue_max;                  /* bytes; 0: nothing is ever given up */
+        uint64_t backlog_max;                /* bytes of copies a repository may have waiting */
+        const char *on_error;                /* auto | stop | retry */
     } wal;
 
     struct

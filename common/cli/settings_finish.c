@@ -192,22 +192,47 @@ finish_codec(struct settings_raw *raw, const char *name, struct codec_setting *o
     return CPAM_OK;
 }
 
+/* all, any, or a number of the repositories with `required: true`. */
+static enum cpam_status
+finish_acknowledge(struct settings_raw *raw, unsigned required, struct cpam_err *err)
+{
+    struct settings *settings = &raw->settings;
+    const char *text = settings->wal.acknowledge;
+    uint64_t number = required;
+
+    if (strcmp(text, "any") == 0)
+        number = 1;
+    else if (strcmp(text, "all") != 0)
+        CPAM_TRY(text_parse_u64(text, SETTINGS_REPOSITORIES_MAX, &number, err));
+    settings->wal.push_needed = (unsigned) number;
+    if (number <= required)
+        return CPAM_OK;
+    cpam_fail(err, CPAM_USAGE, 0,
+              "%s: wal.push.acknowledge: %s: only %u of the repositories %s required, so that no "
+              "push would ever be durable",
+              settings->file, text, required, required == 1 ? "is" : "are");
+    cpam_err_hint(err, "write a number up to %u, or \"required: true\" at more repositories",
+                  required);
+    return CPAM_USAGE;
+}
+
 enum cpam_status
 settings_finish(struct settings_raw *raw, struct arena *arena, struct cpam_err *err)
 {
-    bool any_required = false;
+    unsigned required = 0;
 
     for (size_t i = 0; i < raw->settings.repository_count; i++)
     {
         CPAM_TRY(finish_repository(raw, i, arena, err));
-        any_required = any_required || raw->settings.repositories[i].required;
+        required += raw->settings.repositories[i].required;
     }
-    if (!any_required)
+    if (required == 0)
         return cpam_fail(
             err, CPAM_USAGE, 0,
             "%s: no repository is required, so that nothing pushed would ever be known "
             "to be safe",
             raw->settings.file);
+    CPAM_TRY(finish_acknowledge(raw, required, err));
     CPAM_TRY(finish_encryption(raw, arena, err));
     CPAM_TRY(finish_codec(raw, raw->wal_codec, &raw->settings.wal_codec, err));
     CPAM_TRY(finish_codec(raw, raw->base_codec, &raw->settings.base_codec, err));

@@ -129,7 +129,12 @@ const struct setting_def settings_table[] = {
      DAY, .fallback = "60s", .help = "A push that is not durable by then has failed."},
     {"wal.push.acknowledge", SETTING_TEXT, SETTING_OPTIONAL, OF(wal.acknowledge),
      .fallback = "all", .check = check_acknowledge, .later = true,
-     .help = "How many of the required repositories make a push durable: all, any or a number."},
+     .help = "How many of the required repositories make a push durable: all, any or a number. "
+             "The others get the file from the backlog in the folder `state`."},
+    {"wal.push.backlog_max", SETTING_SIZE, SETTING_OPTIONAL, OF(wal.backlog_max), 0,
+     (uint64_t) 1 << 50, .fallback = "4GiB", .later = true,
+     .help = "Bytes of files kept for a repository that does not have them yet. Beyond that only "
+             "their names are kept, and they are read from pg_wal or another repository."},
     {"wal.push.queue_max", SETTING_SIZE, SETTING_OPTIONAL, OF(wal.queue_max), 0,
      (uint64_t) 1 << 50, .fallback = "0", .later = true,
      .help = "Unarchived WAL beyond which segments are given up, with a record of the gap; "

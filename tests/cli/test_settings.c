@@ -115,6 +115,10 @@ END_TEST
 #define KEYS            "encryption: { recipients: [ { keyfile: /k } ] }\n"
 #define BASE            CLUSTER DATA REPOS KEYS
 #define WITH_REPO(keys) CLUSTER DATA KEYS "repositories: [ { name: p, " keys " } ]\n"
+#define THREE_REPOS                                                                                \
+    CLUSTER DATA KEYS "repositories:\n- { name: p, url: file:///p }\n"                             \
+                      "- { name: q, url: file:///q }\n"                                            \
+                      "- { name: o, url: file:///o, required: false }\n"
 #define S3              "url: \"s3://bucket/x\""
 #define WITH_KEYS(keys) CLUSTER DATA REPOS "encryption: { " keys " }\n"
 
@@ -133,7 +137,9 @@ static const char *const accepted[] = {
     WITH_KEYS("recipients: [ { kms: some-key } ], writer_key: /w, identities: [ { x25519: /i } ]"),
     WITH_KEYS("recipients: [ { x25519: cpam1pubxyz } ], trusted_writers: [cpam1wpubx]"), /* reads */
     BASE "compression: { wal: gzip, base: none, level: 6 }\n",
-    BASE "wal: { push: { mode: direct, acknowledge: 2 }, fetch: { on_error: retry } }\n",
+    BASE "wal: { push: { mode: direct, acknowledge: 1 }, fetch: { on_error: retry } }\n",
+    THREE_REPOS "wal: { push: { acknowledge: any, backlog_max: 0 } }\n",
+    THREE_REPOS "wal: { push: { acknowledge: 2, backlog_max: 1GiB } }\n",
     BASE "# only a comment\n",
     "---\n" BASE "...\n",
     "\"cluster\": 'demo'\n" DATA REPOS KEYS,
@@ -268,6 +274,9 @@ static const struct
     {BASE "wal: { push: { workers: -1 } }\n", "\"-1\" is not a number"},
     {BASE "wal: { push: { acknowledge: some } }\n", "neither all nor any nor a number"},
     {BASE "wal: { push: { acknowledge: 0 } }\n", "neither all nor any nor a number"},
+    {BASE "wal: { push: { acknowledge: 2 } }\n", "only 1 of the repositories is required"},
+    {THREE_REPOS "wal: { push: { acknowledge: 3 } }\n", "only 2 of the repositories are required"},
+    {BASE "wal: { push: { backlog_max: 5 GB } }\n", "is not a size"},
     {BASE "base: { pack_size: 32MB }\n", "\"32MB\" is not a size"},
     {BASE "base: { pack_size: 1KiB }\n", "1KiB is less than 8 MiB"},
     {BASE "base: { pack_size: 9GiB }\n", "9GiB is more than the allowed 1 GiB"},
