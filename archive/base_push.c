@@ -67,6 +67,9 @@ tell_text(const char *repository, const struct backup_summary *summary, int64_t 
            " packs, WAL %s to %s, in %s\n",
            summary->label, repository, summary->files, bytes, stored, summary->packs,
            summary->wal_first, summary->wal_last, time);
+    if (summary->damaged_pages > 0)
+        printf("%" PRIu64 " pages are damaged on disk, and so they are in it: %s\n",
+               summary->damaged_pages, summary->damaged_first);
 }
 
 static void
@@ -97,6 +100,7 @@ tell_json(struct json_writer *json, const char *repository, const struct backup_
     json_put_u64(json, "bytes", summary->bytes);
     json_put_u64(json, "packs", summary->packs);
     json_put_u64(json, "stored_bytes", summary->stored_bytes);
+    json_put_u64(json, "damaged_pages", summary->damaged_pages);
     json_put_u64(json, "milliseconds", (uint64_t) (took / 1000));
     json_end(json);
 }
@@ -138,6 +142,7 @@ push_into(struct cli *cli, const struct repository_settings *which, struct json_
         tell_json(json, which->name, summary, took);
     else
         tell_text(which->name, summary, took);
+    cli->attention |= summary->damaged_pages > 0;
     return CPAM_OK;
 }
 

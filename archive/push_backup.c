@@ -15,6 +15,7 @@
 #include "base/text.h"
 #include "cli/control_file.h"
 #include "io/file.h"
+#include "page_report.h"
 #include "push_copy.h"
 #include "push_manifest.h"
 #include "push_session.h"
@@ -27,11 +28,13 @@ struct push
     const struct push_request *request;
     struct backup_summary *summary;
     struct pgconn *conn;
+    struct cpam_buf conninfo;
     struct server_facts facts;
     struct cluster_record record;
     struct control control; /* as it was before the start */
     struct plan *plan;
     struct pack_set *packs;
+    struct page_findings *pages; /* NULL: the cluster has no checksums */
     struct push_copy *copy;
     struct progress *progress;
     struct backup_start start;
@@ -45,10 +48,12 @@ static void
 push_clear_scoped_(struct push *push)
 {
     push_copy_free(push->copy);
+    page_findings_free(push->pages);
     progress_free(push->progress);
     pack_set_free(push->packs);
     plan_free(push->plan);
     pgconn_free(push->conn); /* a server still in backup mode ends it now */
+    cpam_buf_clear(&push->conninfo);
     server_facts_clear(&push->facts);
     cpam_buf_clear(&push->stop.label_text);
     cpam_buf_clear(&push->stop.map_text);
@@ -61,13 +66,12 @@ meet(struct push *push, struct cpam_err *err)
 {
     const struct push_request *request = push->request;
     const char *data = request->settings->postgresql.data;
-    CPAM_AUTO(cpam_buf_clear) struct cpam_buf conninfo = {0};
     uint8_t bytes[CONTROL_FILE_SIZE];
     enum cpam_status status;
 
     CPAM_TRY(postmaster_conninfo(request->io, data, request->settings->postgresql.connection,
-                                 &conninfo, err));
-    CPAM_TRY(pgconn_open(request->io, cpam_buf_text(&conninfo), "cpam-base-push",
+                                 &push->conninfo, err));
+    CPAM_TRY(pgconn_open(request->io, cpam_buf_text(&push->conninfo), "cpam-base-push",
                          deadline_after(request->io, CONNECT_TIME), &push->conn, err));
     CPAM_TRY(server_check(request->io, push->conn, data, &push->facts, err));
     CPAM_TRY(control_read(request->io, data, bytes, &push->control, err));
@@ -158,16 +162,30 @@ copy_files(struct push *push, struct cpam_err *err)
     uint8_t bytes[CONTROL_FILE_SIZE];
     struct control control;
 
+    if (push->control.data_checksum_version != 0)
+        CPAM_TRY(page_findings_new(request->io, push->start.lsn,
+                                   push->control.relation_segment_blocks, &push->pages, err));
     CPAM_TRY(progress_new(request->io, "backing up", plan_bytes(push->plan), &push->progress, err));
     struct push_copy_spec spec = {.repo = request->repo,
                                   .plan = push->plan,
                                   .packs = push->packs,
                                   .data = data,
+                                  .pages = push->pages,
                                   .workers = request->workers,
                                   .progress = push->progress,
                                   .stopped = request->stopped};
     CPAM_TRY(push_copy_new(request->io, &spec, &push->copy, err));
     CPAM_TRY(push_copy_files(push->copy, err));
+    if (push->pages != NULL)
+    {
+        struct page_report report = {.io = request->io,
+                                     .conn = push->conn,
+                                     .conninfo = cpam_buf_text(&push->conninfo),
+                                     .fail =
+                                         strcmp(request->settings->base.checksums, "fail") == 0};
+
+        CPAM_TRY(page_report(&report, push->pages, push->summary, err));
+    }
     CPAM_TRY(control_read(request->io, data, bytes, &control, err));
     return push_copy_text(push->copy, push->control_part, bytes, sizeof(bytes), err);
 }

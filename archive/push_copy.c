@@ -23,6 +23,7 @@ struct copier
     struct push_copy *copy;
     struct repo *repo;
     struct pack_fill *fill;
+    struct page_check *check; /* or NULL */
 };
 
 struct push_copy
@@ -38,7 +39,8 @@ struct push_copy
 struct job
 {
     uint64_t part, offset, size;
-    char path[]; /* the whole path */
+    const char *inside; /* of path: relative to the data directory */
+    char path[];        /* the whole path */
 };
 
 static void
@@ -46,6 +48,7 @@ copier_free(struct copier *copier)
 {
     if (copier == NULL)
         return;
+    page_check_free(copier->check);
     pack_fill_free(copier->fill);
     repo_free(copier->repo);
     free(copier);
@@ -65,6 +68,8 @@ copier_start(void *arg, unsigned thread, void **context, struct cpam_err *err)
     CPAM_TRY(repo_another(copy->spec.repo, &copier->repo, err));
     CPAM_TRY(pack_fill_new(copier->repo, copy->spec.packs, plan_part_done, copy->spec.plan,
                            &copier->fill, err));
+    if (copy->spec.pages != NULL)
+        CPAM_TRY(page_check_new(copy->spec.pages, &copier->check, err));
     pthread_mutex_lock(&copy->lock);
     copy->copiers[copy->copier_count++] = copier;
     pthread_mutex_unlock(&copy->lock);
@@ -86,6 +91,8 @@ copy_content(struct copier *copier, const struct job *job, int fd, struct cpam_e
     struct push_copy *copy = copier->copy;
 
     CPAM_TRY(pack_fill_begin(copier->fill, job->part, err));
+    if (copier->check != NULL)
+        page_check_begin(copier->check, job->inside, fd, job->offset);
     for (uint64_t done = 0; done < job->size;)
     {
         uint8_t *at;
@@ -96,6 +103,8 @@ copy_content(struct copier *copier, const struct job *job, int fd, struct cpam_e
         if (room > job->size - done)
             room = (size_t) (job->size - done);
         CPAM_TRY(file_read_at(copy->io, fd, job->path, at, room, job->offset + done, &got, err));
+        if (copier->check != NULL)
+            CPAM_TRY(page_check_feed(copier->check, at, got, err));
         CPAM_TRY(pack_fill_take(copier->fill, got, err));
         progress_add(copy->spec.progress, got);
         done += got;
@@ -193,6 +202,7 @@ submit_part(struct push_copy *copy, const struct plan_entry *entry, uint64_t num
     left = entry->source.size - job->offset;
     job->size = left < PLAN_PART_SIZE ? left : PLAN_PART_SIZE;
     snprintf(job->path, size, "%s/%s", copy->spec.data, entry->source.path);
+    job->inside = job->path + strlen(copy->spec.data) + 1;
     CPAM_TRY(worker_submit(copy->pool, job, err));
     job = NULL; /* the pool's now */
     return CPAM_OK;

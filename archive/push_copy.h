@@ -7,6 +7,7 @@
 #include <signal.h>
 
 #include "cli/progress.h"
+#include "page_check.h"
 #include "push_plan.h"
 
 struct push_copy_spec
@@ -14,7 +15,8 @@ struct push_copy_spec
     struct repo *repo; /* each worker gets another of it */
     struct plan *plan;
     struct pack_set *packs;
-    const char *data; /* the data directory */
+    const char *data;            /* the data directory */
+    struct page_findings *pages; /* where damaged pages are noted; NULL: they have no checksums */
     unsigned workers;
     struct progress *progress;            /* or NULL */
     const volatile sig_atomic_t *stopped; /* not 0: give up */

@@ -54,6 +54,7 @@ put_backup(struct json_writer *json, const struct info_repository *repository,
     json_put_u64(json, "bytes", backup->bytes);
     json_put_u64(json, "stored_bytes", backup->stored_bytes);
     json_put_bool(json, "checksums", backup->has_checksums);
+    json_put_u64(json, "damaged_pages", backup->damaged_pages);
     json_put_text(json, "wal_first", backup->wal_first);
     json_put_text(json, "wal_last", backup->wal_last);
     if (info_backup_lacks(repository, backup, &missing))

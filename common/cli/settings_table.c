@@ -167,7 +167,7 @@ const struct setting_def settings_table[] = {
     {"base.pack_size", SETTING_SIZE, SETTING_OPTIONAL, OF(base.pack_size), 8 * MIB, 1024 * MIB,
      .fallback = "32MiB", .help = "Size of the objects a backup is sent in."},
     {"base.checksums", SETTING_CHOICE, SETTING_OPTIONAL, OF(base.checksums),
-     .choices = "warn|fail", .fallback = "warn", .help = "What a wrong page checksum does."},
+     .choices = "warn|fail", .fallback = "warn", .help = "What a damaged page does: exit status 3, or no backup."},
     {"base.max_rate", SETTING_SIZE, SETTING_OPTIONAL, OF(base.max_rate), 0, (uint64_t) 1 << 50,
      .fallback = "0", .help = "Bytes a second read from the database; 0: no limit."},
     {"base.archive_wait", SETTING_DURATION, SETTING_OPTIONAL, OF(base.archive_wait), 1000000,

@@ -35,7 +35,9 @@ struct backup_summary
     uint32_t segment_size;
     uint64_t files, bytes, packs, stored_bytes;
     bool has_checksums;
-    char snapshot[1024]; /* pg_current_snapshot() right after the stop, or "" (trap 19) */
+    uint64_t damaged_pages;   /* found when it was read (postgresql.md trap 24) */
+    char damaged_first[1024]; /* some of them: "base/5/1259 block 12, ..."; "" for none */
+    char snapshot[1024];      /* pg_current_snapshot() right after the stop, or "" (trap 19) */
     uint8_t manifest_h[SHA256_SIZE], manifest_d[SHA256_SIZE];
     uint64_t manifest_size;
     char wal_first[SEGMENT_NAME_MAX], wal_last[SEGMENT_NAME_MAX];

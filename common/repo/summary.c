@@ -46,6 +46,8 @@ summary_set_common(const struct repo *repo, const struct backup_summary *summary
     record_set(object, &failed, "packs", packs_of(summary, &failed));
     record_set(object, &failed, "stored_bytes", json_integer((json_int_t) summary->stored_bytes));
     record_set(object, &failed, "checksums", json_boolean(summary->has_checksums));
+    record_set(object, &failed, "damaged_pages", json_integer((json_int_t) summary->damaged_pages));
+    record_set(object, &failed, "damaged_first", json_string(summary->damaged_first));
     record_set(object, &failed, "snapshot", json_string(summary->snapshot));
     record_set(object, &failed, "retain_until", json_null());
     record_set(object, &failed, "audit", json_null());
@@ -178,6 +180,8 @@ summary_parse(const json_t *body, const char *key, struct backup_summary *out, s
     parse_packs(&reader, out);
     out->stored_bytes = record_number(&reader, "stored_bytes", INT64_MAX);
     out->has_checksums = record_bool(&reader, "checksums");
+    out->damaged_pages = record_number(&reader, "damaged_pages", INT64_MAX);
+    record_text(&reader, "damaged_first", out->damaged_first, sizeof(out->damaged_first));
     record_text(&reader, "snapshot", out->snapshot, sizeof(out->snapshot));
     parse_manifest(&reader, out);
     record_null(&reader, "blocks");

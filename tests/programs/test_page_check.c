@@ -1,0 +1,157 @@
+/*
+ * test_page_check.c - B6, trap 24: which bad checksums are damage, and which replay mends.
+ */
+#include "page_check.h"
+
+#include <fcntl.h>
+
+#include "repo/repo_fixture.h"
+
+#define START UINT64_C(0x1000)
+#define END   UINT64_C(0x2000)
+
+enum
+{
+    PAGES = 5,
+    SEGMENT_BLOCKS = 131072
+};
+
+static uint8_t content[PAGES * PAGE_SIZE];
+
+static void
+make_page(int index, uint32_t block, uint64_t lsn)
+{
+    uint8_t *page = content + (size_t) index * PAGE_SIZE;
+    uint32_t halves[2] = {(uint32_t) (lsn >> 32), (uint32_t) lsn};
+
+    memset(page, 0x5a + index, PAGE_SIZE);
+    memcpy(page, halves, sizeof(halves));
+    uint16_t sum = page_checksum(page, block);
+    memcpy(page + 8, &sum, sizeof(sum));
+}
+
+/* The file is checked in pieces of `piece` bytes; on disk is what `content` holds now. */
+static void
+check(struct page_findings *findings, const char *path, size_t piece, const uint8_t *seen)
+{
+    CPAM_AUTO(page_check_free) struct page_check *check = NULL;
+    struct cpam_err err;
+    int fd = open(fixture_path("relation"), O_RDWR | O_CREAT | O_TRUNC, 0600);
+
+    ck_assert_int_ge(fd, 0);
+    ck_assert_int_eq(write(fd, content, sizeof(content)), sizeof(content));
+    ck_ok(page_check_new(findings, &check, &err), &err);
+    page_check_begin(check, path, fd, 0);
+    for (size_t at = 0; at < sizeof(content); at += piece)
+        ck_ok(page_check_feed(check, seen + at,
+                              sizeof(content) - at < piece ? sizeof(content) - at : piece, &err),
+              &err);
+    close(fd);
+}
+
+static uint64_t
+damaged(struct page_findings *findings)
+{
+    uint64_t count;
+
+    page_findings_conclude(findings, (struct lsn){END}, &count);
+    return count;
+}
+
+static struct page_findings *
+begin(uint32_t first_block)
+{
+    struct page_findings *findings;
+    struct cpam_err err;
+
+    fixture_begin();
+    for (int i = 0; i < PAGES; i++)
+        make_page(i, first_block + (uint32_t) i, 0x500);
+    ck_ok(page_findings_new(io_posix(), (struct lsn){START}, SEGMENT_BLOCKS, &findings, &err),
+          &err);
+    return findings;
+}
+
+static void
+finish(struct page_findings *findings)
+{
+    page_findings_free(findings);
+    unlink(fixture_path("relation"));
+    fixture_end();
+}
+
+static const size_t pieces[] = {PAGE_SIZE, 1, 1000, 3 * PAGE_SIZE + 77, sizeof(content)};
+
+START_TEST(B6_a_damaged_page_is_told_by_file_and_block)
+{
+    struct page_findings *findings = begin(2 * SEGMENT_BLOCKS);
+
+    content[3 * PAGE_SIZE + 4000] ^= 1;
+    check(findings, "base/5/16384.2", pieces[_i], content);
+    ck_assert_uint_eq(damaged(findings), 1);
+    ck_assert_uint_eq(page_findings_count(findings), 1);
+    ck_assert_str_eq(page_findings_at(findings, 0)->path, "base/5/16384.2");
+    ck_assert_uint_eq(page_findings_at(findings, 0)->block, 2 * SEGMENT_BLOCKS + 3);
+    finish(findings);
+}
+END_TEST
+
+START_TEST(trap24_what_replay_writes_anew_is_no_damage)
+{
+    static const struct
+    {
+        uint64_t lsn, damaged;
+    } rows[] = {{START - 1, 1}, {START, 0}, {END, 0}, {END + 1, 1}, {UINT64_C(0xffffffffff), 1}};
+    struct page_findings *findings = begin(0);
+
+    make_page(1, 1, rows[_i].lsn);
+    content[PAGE_SIZE + 4000] ^= 1;
+    check(findings, "base/5/16384", PAGE_SIZE, content);
+    ck_assert_uint_eq(damaged(findings), rows[_i].damaged);
+    finish(findings);
+}
+END_TEST
+
+START_TEST(B6_a_torn_page_is_read_again)
+{
+    struct page_findings *findings = begin(0);
+    uint8_t *seen = malloc(sizeof(content));
+
+    ck_assert_ptr_nonnull(seen);
+    memcpy(seen, content, sizeof(content));
+    seen[2 * PAGE_SIZE + 4096] ^= 1; /* the disk holds the whole page by now */
+    check(findings, "base/5/16384", PAGE_SIZE, seen);
+    ck_assert_uint_eq(damaged(findings), 0);
+    free(seen);
+    finish(findings);
+}
+END_TEST
+
+START_TEST(trap24_free_space_maps_never_decide_and_other_files_have_no_pages)
+{
+    struct page_findings *findings = begin(0);
+
+    content[4000] ^= 1;
+    check(findings, "base/5/16384_fsm", PAGE_SIZE, content);
+    check(findings, "global/pg_filenode.map", PAGE_SIZE, content);
+    check(findings, "pg_xact/0000", PAGE_SIZE, content);
+    ck_assert_uint_eq(damaged(findings), 0);
+    ck_assert_uint_eq(page_findings_count(findings), 1);
+    ck_assert(page_findings_at(findings, 0)->free_space_map);
+    finish(findings);
+}
+END_TEST
+
+Suite *
+suite(void)
+{
+    Suite *suite = suite_create("archive/page_check");
+    TCase *tcase = tcase_create("page_check");
+
+    tcase_add_loop_test(tcase, B6_a_damaged_page_is_told_by_file_and_block, 0, 5);
+    tcase_add_loop_test(tcase, trap24_what_replay_writes_anew_is_no_damage, 0, 5);
+    tcase_add_test(tcase, B6_a_torn_page_is_read_again);
+    tcase_add_test(tcase, trap24_free_space_maps_never_decide_and_other_files_have_no_pages);
+    suite_add_tcase(suite, tcase);
+    return suite;
+}
