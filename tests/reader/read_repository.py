@@ -91,8 +91,7 @@ class Repository:
         self.prove(algorithm, writer, b"CPAM/1 object proof key", b"CPAM/1 header\0" + head[:256], head[256:])
         at = start = 320 + size
         need(sha(data[320:at]) == stanza_sum, "stanzas of " + name)
-        key = self.session_key(data[320:at], commitment)
-        aead = AESGCM(hkdf(key, salt, b"CPAM/1 object\0" + head[:256]))
+        aead = AESGCM(hkdf(self.session_key(data[320:at], commitment), salt, b"CPAM/1 object\0" + head[:256]))
         frames, lengths, final = [], b"", 0
         while not final:
             clen, rlen, codec, final, zero = struct.unpack(">IIBBH", data[at:at + 12])
@@ -146,6 +145,5 @@ class Repository:
         return b"".join(self.read((aside and "quarantine/%s/" % aside) + "wal/" + path, kind, int(sysid)))
 
 if __name__ == "__main__":
-    root, key_file, *rest = sys.argv[1:]
-    what = getattr(Repository, rest[-3])  # wal or file
-    sys.stdout.buffer.write(what(Repository(root, key_file, rest[:-3]), *rest[-2:]))
+    root, key_file, *writers, what, at, name = sys.argv[1:]
+    sys.stdout.buffer.write(getattr(Repository(root, key_file, writers), what)(at, name))  # wal or file
