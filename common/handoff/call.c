@@ -9,7 +9,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
@@ -156,38 +155,29 @@ give_up(struct handoff_call *call, const char *what, struct cpam_err *err)
     return CPAM_IO;
 }
 
-/* No word from pid for too long. */
+/*
+ * No word from pid for too long.  One that has given its lock up is left alone: it finishes what it
+ * has, and another one is asked.
+ */
 static enum cpam_status
 replace_hung(struct handoff_call *call, pid_t pid, struct cpam_err *err)
 {
-    if (call->killed)
+    const struct handoff_question *question = &call->question;
+    bool serves = handoff_lock_holder(call->place, call->io, question->role) == pid;
+
+    if (serves && call->killed)
         return give_up(call, "does not answer, nor did the one before it", err);
-    if (!handoff_kill(call->io, pid, call->question.program))
+    if (serves && !handoff_kill(call->place, call->io, question->role, pid, question->program))
         return give_up(call, "does not answer, and could not be ended", err);
-    cpam_log(LOG_WARNING, "ended the worker (process %ld): it had not been heard of for %d s",
-             (long) pid, HANDOFF_TICKS_MISSED);
-    call->killed = true;
+    if (serves)
+        cpam_log(LOG_WARNING, "ended the worker (process %ld): it had not been heard of for %d s",
+                 (long) pid, HANDOFF_TICKS_MISSED);
+    else if (call->deaths++ == DEATHS_MAX)
+        return give_up(call, "does not answer", err);
+    call->killed = call->killed || serves;
     call->silent = 0;
     again(call, false);
     return CPAM_OK;
-}
-
-/* Who holds the worker's lock: 0 nobody, or nobody whom the kernel can name. */
-static pid_t
-lock_holder(struct handoff_call *call)
-{
-    struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
-    struct io *io = call->io;
-    char name[HANDOFF_FILE_MAX];
-
-    handoff_file_name(call->question.role, "lock", name);
-    int fd =
-        io->ops->open(io, handoff_place_fd(call->place), name, O_RDWR | O_NOFOLLOW | O_NONBLOCK, 0);
-    if (fd < 0)
-        return 0;
-    bool held = fcntl(fd, F_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;
-    io->ops->close(io, fd);
-    return held && lock.l_pid > 0 ? lock.l_pid : 0;
 }
 
 static enum cpam_status
@@ -205,7 +195,7 @@ start(struct handoff_call *call, struct cpam_err *err)
 static enum cpam_status
 nobody_there(struct handoff_call *call, bool full, struct cpam_err *err)
 {
-    pid_t holder = lock_holder(call);
+    pid_t holder = handoff_lock_holder(call->place, call->io, call->question.role);
 
     if (holder == 0 && full)
     {
@@ -453,27 +443,5 @@ handoff_ask(struct io *io, const struct handoff_question *question, struct hando
     CPAM_TRY(handoff_call_new(io, question, &call, err));
     while (!done)
         CPAM_TRY(handoff_call_step(call, 10 * SECOND, &done, reply, err));
-    return CPAM_OK;
-}
-
-enum cpam_status
-handoff_program_beside(const char *name, char **out, struct cpam_err *err)
-{
-    char self[PATH_MAX];
-    struct io *io = io_posix();
-
-    *out = NULL;
-    ssize_t size = io->ops->readlink(io, AT_FDCWD, "/proc/self/exe", self, sizeof(self) - 1);
-    if (size < 0)
-        return cpam_fail(err, CPAM_IO, errno, "could not find out where this program lies");
-    self[size] = '\0';
-    char *slash = strrchr(self, '/');
-    if (slash == NULL)
-        return cpam_fail(err, CPAM_INTERNAL, 0, "\"%s\" is no path", self);
-    if (asprintf(out, "%.*s/%s", (int) (slash - self), self, name) < 0)
-    {
-        *out = NULL;
-        return cpam_fail(err, CPAM_NO_MEMORY, 0, "out of memory for the worker's path");
-    }
     return CPAM_OK;
 }

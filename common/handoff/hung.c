@@ -1,9 +1,14 @@
 /*
  * hung.c - first a descriptor of the process, then a look at what it is, then the signal: so the
- * number can't become another process in between.  Kernels before 5.3 have no such descriptor.
+ * number can't become another process in between (before Linux 5.3 there is no such descriptor).
+ *
+ * That it holds the lock is what makes it the worker; its program is looked at all the same, for a
+ * signal that can't be taken back.  A worker that keeps keys in memory hides /proc/PID/exe from its
+ * own user (prctl(2), PR_SET_DUMPABLE): then its command line must do.
  */
 #include "handoff/hung.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <signal.h>
@@ -13,7 +18,39 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "base/scope.h"
+#include "handoff/socket.h"
+
+pid_t
+handoff_lock_holder(const struct handoff_place *place, struct io *io, enum handoff_role role)
+{
+    struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+    char name[HANDOFF_FILE_MAX];
+
+    handoff_file_name(role, "lock", name);
+    int fd = io->ops->open(io, handoff_place_fd(place), name, O_RDWR | O_NOFOLLOW | O_NONBLOCK, 0);
+    if (fd < 0)
+        return 0;
+    bool held = fcntl(fd, F_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;
+    io->ops->close(io, fd);
+    return held && lock.l_pid > 0 ? lock.l_pid : 0;
+}
+
+static bool
+started_as(struct io *io, pid_t pid, const char *program)
+{
+    char path[64], line[PATH_MAX];
+
+    snprintf(path, sizeof(path), "/proc/%ld/cmdline", (long) pid);
+    int fd = io->ops->open(io, AT_FDCWD, path, O_RDONLY, 0);
+    if (fd < 0)
+        return false;
+    ssize_t size = io->ops->read(io, fd, line, sizeof(line) - 1);
+    io->ops->close(io, fd);
+    if (size <= 0)
+        return false;
+    line[size] = '\0';
+    return strcmp(line, program) == 0;
+}
 
 static bool
 runs(struct io *io, pid_t pid, const char *program)
@@ -30,7 +67,7 @@ runs(struct io *io, pid_t pid, const char *program)
         return true;
     ssize_t size = io->ops->readlink(io, AT_FDCWD, link, path, sizeof(path) - 1);
     if (size < 0)
-        return false;
+        return (errno == EACCES || errno == EPERM) && started_as(io, pid, program);
     path[size] = '\0';
     size_t name = (size_t) size - (sizeof(replaced) - 1);
     if ((size_t) size >= sizeof(replaced) && strcmp(path + name, replaced) == 0)
@@ -38,6 +75,7 @@ runs(struct io *io, pid_t pid, const char *program)
     return strcmp(path, real != NULL ? real : program) == 0;
 }
 
+/* What hides itself belongs to root in /proc, and only root could kill somebody else's. */
 static bool
 is_ours(struct io *io, pid_t pid)
 {
@@ -45,11 +83,13 @@ is_ours(struct io *io, pid_t pid)
     struct stat about;
 
     snprintf(path, sizeof(path), "/proc/%ld", (long) pid);
-    return io->ops->stat(io, AT_FDCWD, path, 0, &about) == 0 && about.st_uid == geteuid();
+    return io->ops->stat(io, AT_FDCWD, path, 0, &about) == 0 &&
+           (about.st_uid == geteuid() || about.st_uid == 0);
 }
 
 bool
-handoff_kill(struct io *io, pid_t pid, const char *program)
+handoff_kill(const struct handoff_place *place, struct io *io, enum handoff_role role, pid_t pid,
+             const char *program)
 {
     bool killed = false;
     int fd = -1;
@@ -59,7 +99,7 @@ handoff_kill(struct io *io, pid_t pid, const char *program)
 #ifdef SYS_pidfd_open
     fd = (int) syscall(SYS_pidfd_open, pid, 0);
 #endif
-    if (is_ours(io, pid) && runs(io, pid, program))
+    if (handoff_lock_holder(place, io, role) == pid && is_ours(io, pid) && runs(io, pid, program))
     {
 #ifdef SYS_pidfd_send_signal
         if (fd >= 0)

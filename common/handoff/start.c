@@ -225,3 +225,25 @@ handoff_start_heard(int pipe, const char *program, bool *heard, struct cpam_err 
     cpam_err_hint(err, "%s", message.hint);
     return message.status;
 }
+
+enum cpam_status
+handoff_program_beside(const char *name, char **out, struct cpam_err *err)
+{
+    char self[PATH_MAX];
+    struct io *io = io_posix();
+
+    *out = NULL;
+    ssize_t size = io->ops->readlink(io, AT_FDCWD, "/proc/self/exe", self, sizeof(self) - 1);
+    if (size < 0)
+        return cpam_fail(err, CPAM_IO, errno, "could not find out where this program lies");
+    self[size] = '\0';
+    char *slash = strrchr(self, '/');
+    if (slash == NULL)
+        return cpam_fail(err, CPAM_INTERNAL, 0, "\"%s\" is no path", self);
+    if (asprintf(out, "%.*s/%s", (int) (slash - self), self, name) < 0)
+    {
+        *out = NULL;
+        return cpam_fail(err, CPAM_NO_MEMORY, 0, "out of memory for the worker's path");
+    }
+    return CPAM_OK;
+}

@@ -61,7 +61,7 @@ write_facts(const struct small *small)
     FILE *file = fopen(path, "we");
     if (file == NULL || fds == NULL || getcwd(cwd, sizeof(cwd)) == NULL)
         _exit(9);
-    fprintf(file, "cwd %s\nsession %ld\nparent %ld\numask %o\nterm %d\n", cwd, (long) getsid(0),
+    fprintf(file, "cwd %s\nsession %ld\nparent %ld\numask %o\nusr1 %d\n", cwd, (long) getsid(0),
             (long) getppid(), (unsigned) mask, signal(SIGUSR1, SIG_DFL) == SIG_IGN);
     for (const struct dirent *one; (one = readdir(fds)) != NULL;)
     {

@@ -184,12 +184,13 @@ world_remove_below(const char *path)
     }
     for (const struct dirent *one; (one = readdir(dir)) != NULL;)
     {
-        char inner[8192];
+        char inner[4096];
         struct stat about;
 
         if (strcmp(one->d_name, ".") == 0 || strcmp(one->d_name, "..") == 0)
             continue;
-        snprintf(inner, sizeof(inner), "%s/%s", path, one->d_name);
+        if (snprintf(inner, sizeof(inner), "%s/%s", path, one->d_name) >= (int) sizeof(inner))
+            continue;
         if (lstat(inner, &about) == 0 && S_ISDIR(about.st_mode))
             world_remove_below(inner);
         else
