@@ -8,6 +8,7 @@
  *     wait...      never answered
  *     late...      answered after two ticks
  *     stop...      stops itself, as SIGSTOP does
+ *     hide...      is seen in /proc by root only from now on, as what has keys in memory is
  *     poison...    dies of it, every time
  *     die...       dies of it, unless the file "died" is in its data directory: then as pid
  *     facts...     session, umask, cwd and descriptors, written into the file "facts" there
@@ -20,6 +21,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -88,6 +90,8 @@ asked(void *arg, struct handoff_waiter *waiter, const char *name, const struct h
         return;
     if (strncmp(name, "stop", 4) == 0)
         raise(SIGSTOP);
+    else if (strncmp(name, "hide", 4) == 0)
+        prctl(PR_SET_DUMPABLE, 0);
     else if (strncmp(name, "poison", 6) == 0)
         raise(SIGKILL);
     else if (strncmp(name, "die", 3) == 0 && access(died, F_OK) != 0)

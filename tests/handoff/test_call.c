@@ -66,17 +66,6 @@ START_TEST(twenty_callers_at_once_have_one_worker)
 }
 END_TEST
 
-START_TEST(stopped_worker_is_killed_and_replaced)
-{
-    pid_t first = world_ask("pid"), second;
-
-    ck_assert_int_eq(kill(first, SIGSTOP), 0);
-    second = world_ask("pid");
-    ck_assert_int_ne(second, first);
-    world_await_end(first);
-}
-END_TEST
-
 START_TEST(worker_that_dies_is_followed_by_one_that_answers)
 {
     pid_t first = world_ask("pid"), second = world_ask("die");
@@ -168,7 +157,6 @@ suite(void)
     tcase_add_test(tcase, worker_is_started_and_asked_again);
     tcase_add_test(tcase, reply_brings_sentence_and_hint);
     tcase_add_test(tcase, twenty_callers_at_once_have_one_worker);
-    tcase_add_test(tcase, stopped_worker_is_killed_and_replaced);
     tcase_add_test(tcase, worker_that_dies_is_followed_by_one_that_answers);
     tcase_add_test(tcase, worker_killed_between_questions_is_replaced);
     tcase_add_test(tcase, question_that_kills_every_worker_is_given_back);
