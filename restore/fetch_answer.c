@@ -69,3 +69,13 @@ fetch_answer_known(const char *name)
 {
     return strcmp(name, "00000001.history") == 0;
 }
+
+static const struct exit_row exit_rows[] = {
+    {CPAM_OK, 0, "the file is at the destination, whole and verified"},
+    {CPAM_NOT_FOUND, 1,
+     "it is proven absent, and so is all that follows it; on a standby (standby.signal): any "
+     "failure, since a standby asks again"},
+};
+const struct exit_table fetch_exits = {
+    exit_rows, sizeof(exit_rows) / sizeof(exit_rows[0]), FETCH_ANSWER_STOP,
+    "anything else: could not be told.  Recovery stops and can go on later"};

@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "cli/program.h"
 #include "fetch_situation.h"
 
 enum fetch_outcome
@@ -64,6 +65,9 @@ enum fetch_answer
  */
 enum fetch_answer fetch_answer_of(enum fetch_caller caller, enum fetch_on_error on_error,
                                   enum fetch_outcome outcome, bool local_copy);
+
+/* The statuses above as a table, for --help and for what fails before there is an answer. */
+extern const struct exit_table fetch_exits;
 
 /* 00000001.history cannot exist: 1 in every state, without asking anyone (trap 1). */
 bool fetch_answer_known(const char *name);

@@ -10,15 +10,14 @@
 #include <string.h>
 
 #include "base/text.h"
+#include "io/control_load.h"
 #include "io/file.h"
 #include "pg/history.h"
 #include "pg/wal_page.h"
 
 enum
 {
-    POSTMASTER_PID_MAX = 8192, /* bytes; the real one has eight short lines and one path */
-    CONTROL_TRIES = 10,
-    CONTROL_PAUSE = 20 * 1000 /* us */
+    POSTMASTER_PID_MAX = 8192 /* bytes; the real one has eight short lines and one path */
 };
 
 enum fetch_caller
@@ -98,28 +97,6 @@ base_of(const char *path)
     return slash == NULL ? path : slash + 1;
 }
 
-enum cpam_status
-fetch_control_read(struct io *io, const char *data, struct control *out, struct cpam_err *err)
-{
-    CPAM_AUTO(free) char *path = path_join(data, "global/pg_control");
-    enum cpam_status status = CPAM_CORRUPT;
-
-    if (path == NULL)
-        return no_memory(err);
-    for (int attempt = 0; attempt < CONTROL_TRIES && status == CPAM_CORRUPT; attempt++)
-    {
-        CPAM_AUTO(cpam_buf_clear) struct cpam_buf content = {0};
-
-        if (attempt > 0)
-            io->ops->sleep(io, CONTROL_PAUSE);
-        CPAM_TRY(file_read_all(io, path, CONTROL_FILE_SIZE, &content, err));
-        status = control_parse(content.data, content.size, out, err);
-    }
-    if (status != CPAM_OK)
-        cpam_err_prefix(err, "\"%s\"", path);
-    return status;
-}
-
 /* Line `number` (from 1) of text into out; false when it is missing, empty or too long. */
 static bool
 line_of(const char *text, int number, char *out, size_t size)
@@ -184,7 +161,7 @@ signs_read(struct io *io, struct fetch_situation *situation)
         signs.recovery_signal = is_there(io, situation->data, "recovery.signal");
         signs.postmaster = is_there(io, situation->data, "postmaster.pid");
         situation->has_control =
-            fetch_control_read(io, situation->data, &situation->control, &ignored) == CPAM_OK;
+            control_load(io, situation->data, NULL, &situation->control, &ignored) == CPAM_OK;
         signs.control_known = situation->has_control;
         signs.state = situation->control.state;
         server_read(io, situation->data, &situation->server);

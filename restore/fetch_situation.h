@@ -66,10 +66,6 @@ enum cpam_status fetch_situation_read(struct io *io, const char *name, const cha
 void fetch_situation_free(struct fetch_situation *situation);
 CPAM_SCOPED(fetch_situation_free, struct fetch_situation);
 
-/* global/pg_control below data, read until its CRC holds (a few tries). */
-enum cpam_status fetch_control_read(struct io *io, const char *data, struct control *out,
-                                    struct cpam_err *err) CPAM_CHECK;
-
 /*
  * Is the server that called still the one that runs, and does it?  An orphan of an earlier run must
  * not put its file under a name that the next run is waiting for (trap 14), nor wait for ever for

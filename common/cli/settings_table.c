@@ -140,9 +140,9 @@ const struct setting_def settings_table[] = {
      .help = "Unarchived WAL beyond which segments are given up, with a record of the gap; "
              "0: never."},
     {"wal.fetch.workers", SETTING_NUMBER, SETTING_OPTIONAL, OF(wal.fetch_workers), 1, 64,
-     .fallback = "2", .later = true, .help = "Segments fetched at the same time."},
+     .fallback = "2", .help = "Four times as many connections fetch ahead, 16 at most."},
     {"wal.fetch.prefetch", SETTING_NUMBER, SETTING_OPTIONAL, OF(wal.fetch_prefetch), 0, 10000,
-     .fallback = "32", .later = true, .help = "Segments fetched ahead."},
+     .fallback = "32", .help = "The most segments fetched ahead; 0: none, and no worker."},
     {"wal.fetch.timeout", SETTING_DURATION, SETTING_OPTIONAL, OF(wal.fetch_timeout), 1000000,
      DAY, .fallback = "10m", .help = "After that the answer is \"could not tell\"."},
     {"wal.fetch.on_error", SETTING_CHOICE, SETTING_OPTIONAL, OF(wal.on_error),

@@ -14,6 +14,7 @@ MANUALS = os.environ["CPAM_MANUALS"]
 CALLS = {
     "cpam-wal-push": ["000000010000000000000001"],
     "cpam-wal-fetch": ["000000010000000000000001", "pg_wal/x"],
+    "cpam-wal-prefetch": ["--once", "000000010000000000000001", "pg_wal/x"],
     "cpam-base-push": [],
     "cpam-base-fetch": ["--latest", "/nonexistent/target"],
     "cpam-info": [],
@@ -25,6 +26,7 @@ CALLS = {
 CODES = {
     "cpam-wal-push": {0, 1, 2, 4, 5, 6},
     "cpam-wal-fetch": {0, 1, 254},
+    "cpam-wal-prefetch": {0, 1, 254},
 }
 COMMON = {0, 1, 2, 3}
 
@@ -82,7 +84,7 @@ def check_version(program, base):
 
 
 def usage_code(base):
-    return 254 if base == "cpam-wal-fetch" else 2
+    return 254 if base in ("cpam-wal-fetch", "cpam-wal-prefetch") else 2
 
 
 def check_refusals(program, base):

@@ -70,8 +70,9 @@ def programs():
 
         _bin = workspace.make()
         atexit.register(shutil.rmtree, _bin, ignore_errors=True)
-        for path in ("archive/cpam-wal-push", "restore/cpam-wal-fetch",
+        for path in ("archive/cpam-wal-push", "restore/cpam-wal-fetch", "restore/cpam-wal-prefetch",
                      "tests/fault/cpam-wal-push-twin", "tests/fault/cpam-wal-fetch-twin",
+                     "tests/fault/cpam-wal-prefetch-twin",
                      "tests/fault/make_repo"):
             shutil.copy(os.path.join(BUILD_ROOT, path), _bin)
     return _bin

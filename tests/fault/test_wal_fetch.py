@@ -1,13 +1,12 @@
-"""test_wal_fetch.py - cpam-wal-fetch with its calls to the outside failing one after the other.
+"""test_wal_fetch.py - the fetch in the foreground (cpam-wal-prefetch --once) with its calls to the outside failing one after the other.
 
 The promise: a fault never reads as "the archive ends here" (F1), and whatever happens, at whichever
 call, %p has the whole segment or does not exist (F4).
 """
 import os
-import shutil
 import subprocess
 
-from push_world import BUILD_ROOT, MIB, World, control, name, programs, segment, tap, workspace
+from push_world import MIB, World, control, name, segment, tap, workspace
 
 WANTED = "pg_wal/RECOVERYXLOG"
 CODES = {"recovery.signal": {0, 254}, "standby.signal": {0, 1}}
@@ -18,7 +17,6 @@ class Archive(World):
 
     def __init__(self, t, signal="recovery.signal", **more):
         super().__init__(t, **more)
-        shutil.copy(f"{BUILD_ROOT}/tests/fault/cpam-wal-fetch-twin", programs())
         for number in (1, 2, 3):
             self.expect(self.push(self.segment(number)), 0)
             os.unlink(f"{self.pg_wal}/{name(1, number)}")
@@ -28,7 +26,7 @@ class Archive(World):
 
     def ask(self, file_name, env=None, wanted=WANTED, timeout=60):
         return subprocess.run(
-            self.command(file_name, wanted, program="cpam-wal-fetch-twin"), cwd=self.data,
+            self.command("--once", file_name, wanted, program="cpam-wal-prefetch-twin"), cwd=self.data,
             env=workspace.environment(env), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
             stderr=subprocess.PIPE, text=True, errors="replace", timeout=timeout, check=False,
             **workspace.as_user())

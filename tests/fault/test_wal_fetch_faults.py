@@ -1,4 +1,4 @@
-"""test_wal_fetch_faults.py - cpam-wal-fetch with each of its calls failing: a server in
+"""test_wal_fetch_faults.py - cpam-wal-prefetch --once with each of its calls failing: a server in
 archive recovery is never told "the archive ends here" because something failed, and nothing that
 is not whole is ever at its destination."""
 import errno
@@ -34,8 +34,8 @@ class Recovery(World):
         names = {"CPAM_TWIN_COUNT": count, **{f"CPAM_TWIN_{key}": str(value)
                                               for key, value in env.items()}}
         process = subprocess.Popen(
-            [f"{push_world.programs()}/cpam-wal-fetch-twin", "--config", self.config, file_name,
-             DESTINATION], cwd=self.data, env=workspace.environment(names),
+            [f"{push_world.programs()}/cpam-wal-prefetch-twin", "--config", self.config, "--once",
+             file_name, DESTINATION], cwd=self.data, env=workspace.environment(names),
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
             **workspace.as_user())
         try:

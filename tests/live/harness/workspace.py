@@ -7,8 +7,10 @@ below /tmp with short names, since a Unix socket's path holds 107 bytes only.
 import os
 import pwd
 import shutil
+import signal
 import subprocess
 import tempfile
+import time
 
 ROOT_FOLDER = "/tmp"
 
@@ -26,8 +28,44 @@ def make():
     return path
 
 
+def workers(path):
+    """{pid: command line} of the workers (--serve DATADIR) whose data directory or configuration is in
+    this folder."""
+    found = {}
+    for entry in os.listdir("/proc"):
+        if not entry.isdigit():
+            continue
+        try:
+            with open(f"/proc/{entry}/cmdline", "rb") as file:
+                line = file.read().decode(errors="replace").split("\0")
+        except OSError:
+            continue
+        if "--serve" in line and os.path.basename(line[0]).startswith("cpam-wal-") and any(
+                part == path or part.startswith(path + "/") for part in line[1:]):
+            found[int(entry)] = line
+    return found
+
+
+def end_workers(path, timeout=30):
+    """End the workers that programs run in this folder have started, and wait until they have."""
+    end = time.monotonic() + timeout
+    number = signal.SIGTERM
+    while True:
+        left = workers(path)
+        for pid in left:
+            try:
+                os.kill(pid, number)
+            except ProcessLookupError:
+                pass
+        if not left:
+            return
+        number = signal.SIGKILL if time.monotonic() > end else signal.SIGTERM
+        time.sleep(0.05)
+
+
 def remove(path):
     """Remove the folder unless CPAM_KEEP is set (then it is told, to be looked at)."""
+    end_workers(path)
     if os.environ.get("CPAM_KEEP"):
         print(f"# kept: {path}", flush=True)
         return

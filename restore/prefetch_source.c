@@ -1,0 +1,253 @@
+/*
+ * prefetch_source.c - opened repositories, shared; connections, each thread's own.
+ */
+#include "prefetch_source.h"
+
+#include <inttypes.h>
+#include <pthread.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "cli/repository.h"
+#include "repo/wal_archive.h"
+
+enum
+{
+    BENCH = 20 * 1000 * 1000,  /* us a repository that failed comes last */
+    OPENING = 10 * 1000 * 1000 /* us: the most that opening one may take */
+};
+
+struct shared /* one repository */
+{
+    pthread_mutex_t lock; /* held while it is opened */
+    struct repository *repository;
+    int64_t failed; /* us, monotonic; 0: it works, as far as is known */
+};
+
+struct prefetch_source
+{
+    struct io *io;
+    const struct settings *settings;
+    uint64_t sysid;
+    pthread_mutex_t lock; /* preferred, and failed of each repository */
+    size_t preferred;     /* SETTINGS_REPOSITORIES_MAX: none */
+    struct shared shared[SETTINGS_REPOSITORIES_MAX];
+};
+
+struct prefetch_reader
+{
+    struct prefetch_source *source;
+    struct repo *repos[SETTINGS_REPOSITORIES_MAX];
+};
+
+enum cpam_status
+prefetch_source_new(struct io *io, const struct settings *settings, uint64_t sysid,
+                    struct prefetch_source **out, struct cpam_err *err)
+{
+    struct prefetch_source *made = calloc(1, sizeof(*made));
+
+    *out = NULL;
+    if (made == NULL)
+        return cpam_fail(err, CPAM_NO_MEMORY, 0, "there is no memory for the repositories");
+    made->io = io;
+    made->settings = settings;
+    made->sysid = sysid;
+    made->preferred = SETTINGS_REPOSITORIES_MAX;
+    pthread_mutex_init(&made->lock, NULL);
+    for (size_t i = 0; i < SETTINGS_REPOSITORIES_MAX; i++)
+        pthread_mutex_init(&made->shared[i].lock, NULL);
+    *out = made;
+    return CPAM_OK;
+}
+
+void
+prefetch_source_free(struct prefetch_source *source)
+{
+    if (source == NULL)
+        return;
+    for (size_t i = 0; i < SETTINGS_REPOSITORIES_MAX; i++)
+    {
+        repository_free(source->shared[i].repository);
+        pthread_mutex_destroy(&source->shared[i].lock);
+    }
+    pthread_mutex_destroy(&source->lock);
+    free(source);
+}
+
+void
+prefetch_source_prefer(struct prefetch_source *source, const char *repo)
+{
+    size_t wanted = SETTINGS_REPOSITORIES_MAX;
+
+    for (size_t i = 0; i < source->settings->repository_count; i++)
+        if (strcmp(source->settings->repositories[i].name, repo) == 0)
+            wanted = i;
+    pthread_mutex_lock(&source->lock);
+    source->preferred = wanted;
+    pthread_mutex_unlock(&source->lock);
+}
+
+enum cpam_status
+prefetch_reader_new(struct prefetch_source *source, struct prefetch_reader **out,
+                    struct cpam_err *err)
+{
+    *out = calloc(1, sizeof(**out));
+    if (*out == NULL)
+        return cpam_fail(err, CPAM_NO_MEMORY, 0, "there is no memory for a reader");
+    (*out)->source = source;
+    return CPAM_OK;
+}
+
+void
+prefetch_reader_free(struct prefetch_reader *reader)
+{
+    if (reader == NULL)
+        return;
+    for (size_t i = 0; i < SETTINGS_REPOSITORIES_MAX; i++)
+        repo_free(reader->repos[i]);
+    free(reader);
+}
+
+/* The preferred one, those that work, those that failed a moment ago. */
+static size_t
+order_make(struct prefetch_source *source, size_t order[SETTINGS_REPOSITORIES_MAX])
+{
+    size_t count = source->settings->repository_count, made = 0;
+    int64_t now = source->io->ops->monotonic(source->io);
+    bool benched[SETTINGS_REPOSITORIES_MAX];
+    size_t preferred;
+
+    pthread_mutex_lock(&source->lock);
+    preferred = source->preferred;
+    for (size_t i = 0; i < count; i++)
+        benched[i] = source->shared[i].failed != 0 && now - source->shared[i].failed < BENCH;
+    pthread_mutex_unlock(&source->lock);
+    if (preferred < count && !benched[preferred])
+        order[made++] = preferred;
+    for (size_t i = 0; i < count; i++)
+        if (!benched[i] && i != preferred)
+            order[made++] = i;
+    for (size_t i = 0; i < count; i++)
+        if (benched[i])
+            order[made++] = i;
+    return made;
+}
+
+static void
+note(struct prefetch_source *source, size_t which, bool failed)
+{
+    pthread_mutex_lock(&source->lock);
+    source->shared[which].failed = failed ? source->io->ops->monotonic(source->io) : 0;
+    pthread_mutex_unlock(&source->lock);
+}
+
+/* Under its lock.  Whoever waited for the lock while another thread failed does not try again. */
+static enum cpam_status
+open_shared(struct prefetch_source *source, size_t which, int64_t since, struct deadline deadline,
+            struct cpam_err *err)
+{
+    struct shared *shared = &source->shared[which];
+    struct repository_purpose purpose = {.for_read = true};
+    enum cpam_status status;
+    bool failed;
+
+    if (shared->repository != NULL)
+        return CPAM_OK;
+    pthread_mutex_lock(&source->lock);
+    failed = shared->failed >= since;
+    pthread_mutex_unlock(&source->lock);
+    if (failed)
+        return cpam_fail(err, CPAM_TRANSIENT, 0, "repository \"%s\" could not be opened",
+                         source->settings->repositories[which].name);
+    status = repository_open(source->io, source->settings, &source->settings->repositories[which],
+                             purpose, deadline, &shared->repository, err);
+    if (status == CPAM_NOT_FOUND)
+        err->status = status = CPAM_UNKNOWN; /* that there is no repository says nothing */
+    if (status != CPAM_OK)
+        note(source, which, true);
+    return status;
+}
+
+/* A connection of this thread to it. */
+static enum cpam_status
+connect_to(struct prefetch_reader *reader, size_t which, struct deadline deadline,
+           struct cpam_err *err)
+{
+    struct prefetch_source *source = reader->source;
+    struct shared *shared = &source->shared[which];
+    int64_t since = source->io->ops->monotonic(source->io);
+    enum cpam_status status;
+
+    if (reader->repos[which] != NULL)
+        return CPAM_OK;
+    pthread_mutex_lock(&shared->lock);
+    deadline = deadline_sooner(deadline, deadline_after(source->io, OPENING));
+    status = open_shared(source, which, since, deadline, err);
+    pthread_mutex_unlock(&shared->lock);
+    CPAM_TRY(status);
+    return repo_another(repository_repo(shared->repository), &reader->repos[which], err);
+}
+
+static enum cpam_status
+read_from(struct prefetch_reader *reader, size_t which, const char *name, uint32_t segment_size,
+          struct deadline deadline, struct prefetch_file *file, struct cpam_err *err)
+{
+    struct archive_name parsed;
+    struct object_header header;
+
+    CPAM_TRY(archive_name_parse(name, &parsed, err));
+    CPAM_TRY(connect_to(reader, which, deadline, err));
+    repo_store(reader->repos[which])->deadline = deadline;
+    CPAM_TRY(wal_archive_conflict(reader->repos[which], reader->source->sysid, &parsed, err));
+    CPAM_TRY(wal_archive_get(reader->repos[which], reader->source->sysid, name,
+                             prefetch_file_sink(file), &header, err));
+    if (prefetch_file_size(file) != segment_size)
+        return cpam_fail(err, CPAM_INVALID, 0,
+                         "the archived file has %" PRIu64 " bytes, but pg_control says that "
+                         "segments have %" PRIu32,
+                         prefetch_file_size(file), segment_size);
+    return CPAM_OK;
+}
+
+enum cpam_status
+prefetch_read(struct prefetch_reader *reader, const char *name, uint32_t segment_size,
+              struct deadline deadline, struct prefetch_file *file, struct cpam_err *err)
+{
+    struct prefetch_source *source = reader->source;
+    size_t order[SETTINGS_REPOSITORIES_MAX];
+    size_t count = order_make(source, order);
+    enum cpam_status worst = CPAM_NOT_FOUND;
+    struct cpam_err why;
+
+    cpam_fail(err, CPAM_NOT_FOUND, 0, "%s is in no repository", name);
+    for (size_t i = 0; i < count; i++)
+    {
+        struct deadline share =
+            deadline_after(source->io, deadline_left(source->io, deadline) / (int64_t) (count - i));
+        enum cpam_status status =
+            read_from(reader, order[i], name, segment_size, share, file, &why);
+
+        if (status == CPAM_OK)
+        {
+            note(source, order[i], false);
+            return CPAM_OK;
+        }
+        prefetch_file_restart(file);
+        if (status == CPAM_NOT_FOUND)
+        {
+            note(source, order[i], false);
+            continue;
+        }
+        cpam_log(LOG_DEBUG, "%s: %s", name, why.text);
+        if (worst == CPAM_NOT_FOUND || status == CPAM_EXISTS)
+            *err = why;
+        worst = err->status;
+        /* two contents (F13): another repository has one of them, and can't say which is real */
+        if (prefetch_file_failed(file) || status == CPAM_EXISTS)
+            return err->status = status;
+        note(source, order[i], true);
+        repo_free(reader->repos[order[i]]);
+        reader->repos[order[i]] = NULL;
+    }
+    return worst;
+}
