@@ -35,6 +35,7 @@ static const struct
 static const char *program_name = "cpam";
 static _Atomic int log_limit = LOG_INFO;
 static bool to_journal, to_syslog;
+static log_fn receiver;
 static _Atomic bool bar_shown;
 
 /* systemd.exec(5): $JOURNAL_STREAM is "device:inode" of the stream the journal reads. */
@@ -64,6 +65,12 @@ log_to_syslog(void)
 {
     log_syslog_open(program_name);
     to_syslog = true;
+}
+
+void
+log_hand_to(log_fn fn)
+{
+    receiver = fn;
 }
 
 /* Appends text with control bytes shown; leaves room for the line feed. */
@@ -122,6 +129,11 @@ put_line(enum log_level level, const char *word, const char *text)
 
     if (atomic_load(&bar_shown))
         log_bar(NULL); /* comes back with its next drawing */
+    if (receiver != NULL)
+    {
+        receiver(level, text);
+        return;
+    }
     if (to_journal && !to_syslog)
         at = (size_t) snprintf(line, sizeof(line), "<%c>", levels[level].priority);
     if (!to_syslog)

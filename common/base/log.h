@@ -22,6 +22,10 @@ void log_start(const char *program, enum log_level level);
 /* From now on to syslog, facility daemon: for a worker, which has nobody's stderr.  program of
    log_start() is kept. */
 void log_to_syslog(void);
+/* From now on to fn, line by line without the line feed: inside a server that has a log of its own.
+   Not thread-safe: before any other thread. */
+typedef void (*log_fn)(enum log_level level, const char *line);
+void log_hand_to(log_fn fn);
 void cpam_log(enum log_level level, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* A line that redraws itself at the bottom of a terminal; messages go above it.  NULL: away. */
 void log_bar(const char *line);

@@ -43,6 +43,27 @@ said(void)
     return text;
 }
 
+static char handed[256];
+
+static void
+take_line(enum log_level level, const char *line)
+{
+    snprintf(handed + strlen(handed), sizeof(handed) - strlen(handed), "%d %s;", (int) level, line);
+}
+
+START_TEST(P15_a_server_takes_the_lines_itself)
+{
+    listen_to_stderr();
+    log_start("cpam-test", LOG_INFO);
+    log_hand_to(take_line);
+    cpam_log(LOG_WARNING, "one");
+    cpam_log(LOG_DEBUG, "not at this level");
+    cpam_log(LOG_INFO, "two");
+    ck_assert_str_eq(said(), "");
+    ck_assert_str_eq(handed, "1 one;2 two;");
+}
+END_TEST
+
 START_TEST(a_detached_worker_says_nothing_on_stderr)
 {
     struct cpam_err err;
@@ -151,6 +172,7 @@ suite(void)
     Suite *suite = suite_create("base/log");
     TCase *tcase = tcase_create("log");
 
+    tcase_add_test(tcase, P15_a_server_takes_the_lines_itself);
     tcase_add_test(tcase, a_detached_worker_says_nothing_on_stderr);
     tcase_add_test(tcase, levels_have_their_words);
     tcase_add_test(tcase, failure_is_two_lines_at_most);

@@ -5,6 +5,7 @@ import grp
 import json
 import os
 import pwd
+import re
 import stat
 import subprocess
 import sys
@@ -56,6 +57,22 @@ def install(root):
                           env={**os.environ, "DESTDIR": root}, capture_output=True, text=True)
 
 
+def check_module(root, built):
+    """cpam_archive.so lies where its server looks, brings no library the server must not get from us,
+    and shows it three symbols."""
+    major = re.search(r"-(\d+)\.so$", built)[1]
+    path = "%s/usr/lib/postgresql/%s/lib/cpam_archive.so" % (root, major)
+    report(os.path.isfile(path), "archive module for PostgreSQL " + major)
+    needed = subprocess.run(["ldd", built], capture_output=True, text=True).stdout
+    found = [name for name in ("libcurl", "libcrypto", "libssl", "libpq", "libzstd", "liblz4")
+             if name in needed]
+    report("libc.so" in needed and not found, "P15 what the archive module needs", " ".join(found))
+    shown = subprocess.run(["nm", "-D", "--defined-only", built], capture_output=True, text=True)
+    names = sorted(line.split()[-1] for line in shown.stdout.splitlines())
+    report(names == ["Pg_magic_func", "_PG_archive_module_init", "_PG_init"],
+           "P15 what the archive module shows the server", " ".join(names))
+
+
 def main():
     with tempfile.TemporaryDirectory(prefix="cpam-install-") as root:
         os.chmod(root, 0o755)
@@ -69,9 +86,11 @@ def main():
                    "manual page of " + name)
         report(os.path.isfile(usr + "/share/man/man5/backup-config.yaml.5"),
                "manual page of backup-config.yaml")
+        for built in os.environ["CPAM_MODULES"].split():
+            check_module(root, built)
         samples = usr + "/share/doc/cpam/examples/"
         for name in ("backup-config.yaml", "backup-config-minimal.yaml", "archive.conf",
-                     "recovery.conf"):
+                     "archive-library.conf", "recovery.conf"):
             report(os.path.isfile(samples + name), "sample " + name)
         check_folder(root, "/etc/cpam", "root", 0o750)
         check_folder(root, "/var/lib/cpam/state", "postgres", 0o750)

@@ -146,6 +146,30 @@ def archive_settings(config, program="cpam-wal-push", extra=""):
     return {"archive_mode": "on", "archive_command": command, "archive_timeout": 300}
 
 
+def archive_module(major=15):
+    """The folder with cpam_archive.so for this major, or None where it was not built."""
+    brought = os.environ.get("CPAM_MODULE_CACHE", "")
+    for source in (os.path.join(BUILD_ROOT, "archive", f"cpam_archive-{major}.so"),
+                   os.path.join(brought, f"cpam_archive-{major}.so")):
+        if os.path.isfile(source):
+            folder = workspace.folder(os.path.join(programs(), f"module{major}"))
+            shutil.copy(source, os.path.join(folder, "cpam_archive.so"))
+            return folder
+    return None
+
+
+def module_settings(config, major=15):
+    """As archive_settings, through the archive module."""
+    folder = archive_module(major)
+    if folder is None:
+        from .tap import Skip
+
+        raise Skip(f"cpam_archive.so is not built for PostgreSQL {major}")
+    return {"archive_mode": "on", "archive_library": "cpam_archive", "archive_timeout": 300,
+            "dynamic_library_path": f"{folder}:$libdir", "cpam_archive.config": config,
+            "cpam_archive.bindir": programs()}
+
+
 def restore_command(config, extra=""):
     """A restore_command as base-fetch would write it."""
     return f"exec {path('cpam-wal-fetch')} --config {config} {extra}".rstrip() + " %f %p"
