@@ -116,6 +116,28 @@ enum cpam_status object_writer_finish(struct object_writer *writer, struct objec
 void object_writer_free(struct object_writer *writer);
 CPAM_SCOPED(object_writer_free, struct object_writer);
 
+/*
+ * The same object from content that is read once: its header, and with it every frame's key, needs
+ * the content id, which is known only at the end.  So frames are compressed as they come, held in
+ * *held behind room for header and stanzas, and sealed there, in place, when the id is known.
+ *
+ * held (borrowed) has all the memory there will be: its cap is not grown.  object_packer_frame
+ * takes full frames and a shorter last one; CPAM_INVALID when the object does not fit.  spec's
+ * content_id is not looked at.  Kinds 6 and 7 are not for this.
+ */
+struct object_packer;
+enum cpam_status object_packer_new(struct seal_session *session, const struct object_spec *spec,
+                                   struct cpam_buf *held, struct object_packer **out,
+                                   struct cpam_err *err) CPAM_CHECK;
+enum cpam_status object_packer_frame(struct object_packer *packer, const void *data, size_t size,
+                                     struct cpam_err *err) CPAM_CHECK;
+/* Afterwards *held is the whole object. */
+enum cpam_status object_packer_seal(struct object_packer *packer,
+                                    const uint8_t content_id[CONTENT_ID_SIZE],
+                                    struct object_digest *out, struct cpam_err *err) CPAM_CHECK;
+void object_packer_free(struct object_packer *packer);
+CPAM_SCOPED(object_packer_free, struct object_packer);
+
 /* What a reader asks for.  Anything else found is refused: CPAM_FOREIGN for another repository or
    system identifier, CPAM_CORRUPT for the rest. */
 struct object_want

@@ -68,6 +68,24 @@ enum cpam_status seal_session_refresh(struct seal_session *session,
 enum cpam_status seal_session_work(struct seal_session *session, enum codec_id codec, int level,
                                    struct codec_work **out, struct cpam_err *err) CPAM_CHECK;
 
+/* The steps every way of writing an object has: object_writer.c, object_packer.c. */
+enum cpam_status object_spec_check(const struct object_spec *spec, struct cpam_err *err) CPAM_CHECK;
+enum cpam_status object_salt(struct seal_session *session, const struct object_spec *spec,
+                             uint8_t salt[OBJECT_SALT_SIZE], struct cpam_err *err) CPAM_CHECK;
+enum cpam_status object_header_make(struct seal_session *session, const struct object_spec *spec,
+                                    const uint8_t *salt, uint8_t out[OBJECT_HEADER_SIZE],
+                                    struct cpam_err *err) CPAM_CHECK;
+/* The proof over header and frames; fills h and d of *out. */
+enum cpam_status object_tail(const struct seal_session *session, const struct frame_seal *seal,
+                             struct sha256 *frames_digest, struct object_digest *out,
+                             uint8_t tail[OBJECT_TAIL_SIZE], struct cpam_err *err) CPAM_CHECK;
+
+enum cpam_status object_packer_seal_salted(struct object_packer *packer,
+                                           const uint8_t salt[OBJECT_SALT_SIZE],
+                                           const uint8_t content_id[CONTENT_ID_SIZE],
+                                           struct object_digest *out,
+                                           struct cpam_err *err) CPAM_CHECK;
+
 enum cpam_status object_writer_new_salted(struct seal_session *session,
                                           const struct object_spec *spec,
                                           const uint8_t salt[OBJECT_SALT_SIZE], struct sink *to,

@@ -37,6 +37,7 @@ struct object_open
     size_t need, have;
     struct cpam_buf own; /* when the opener's scratch is another sink's */
     struct cpam_buf *buf;
+    const uint8_t *whole; /* the part as it stands in what was written: nothing was collected */
 
     struct opened opened;
     struct sha256 *frames_digest;
@@ -55,6 +56,7 @@ collect(struct object_open *self, enum open_state state, uint8_t *part, size_t n
     self->part = part;
     self->need = need;
     self->have = 0;
+    self->whole = part;
 }
 
 static enum cpam_status
@@ -191,7 +193,8 @@ on_unopened(struct object_open *self, struct cpam_err *err)
 static enum cpam_status
 on_frame(struct object_open *self, struct cpam_err *err)
 {
-    uint8_t *data = self->buf->data, *plain = data;
+    const uint8_t *data = self->whole;
+    uint8_t *scratch = self->buf->data, *plain = scratch;
     enum cpam_status status;
 
     CPAM_TRY(sha256_add(self->frames_digest, self->frame_head, OBJECT_FRAME_HEADER_SIZE, err));
@@ -204,7 +207,7 @@ on_frame(struct object_open *self, struct cpam_err *err)
         plain = self->opener->plain.data;
     }
     status = opener_frame(self->opener, &self->opened, self->index, &self->frame, self->frame_head,
-                          data, data + self->frame.clen, data, plain, err);
+                          data, data + self->frame.clen, scratch, plain, err);
     if (status != CPAM_OK)
     {
         cpam_err_prefix(err, "frame %u", self->index);
@@ -272,7 +275,10 @@ object_open_write(struct sink *sink, const void *data, size_t size, struct cpam_
 
         if (self->state == OPEN_END)
             return named(self, step(self, err), err);
-        if (take > 0)
+        /* a frame that is here in one piece is opened from where it is */
+        if (self->state == OPEN_FRAME && self->have == 0 && take == self->need)
+            self->whole = at;
+        else if (take > 0)
             memcpy(self->part + self->have, at, take);
         self->have += take;
         self->taken += take;

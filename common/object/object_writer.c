@@ -40,9 +40,9 @@ frames_of_any_size(enum object_kind kind)
 
 /* salt = SHA-256(random || monotonic clock || counter || content id): new even for a cloned VM
    whose random generator repeats itself */
-static enum cpam_status
-fresh_salt(struct seal_session *session, const struct object_spec *spec,
-           uint8_t salt[OBJECT_SALT_SIZE], struct cpam_err *err)
+enum cpam_status
+object_salt(struct seal_session *session, const struct object_spec *spec,
+            uint8_t salt[OBJECT_SALT_SIZE], struct cpam_err *err)
 {
     uint8_t text[32 + 8 + 8 + CONTENT_ID_SIZE] = {0};
 
@@ -55,9 +55,9 @@ fresh_salt(struct seal_session *session, const struct object_spec *spec,
     return sha256_of(text, sizeof(text), salt, err);
 }
 
-static enum cpam_status
-writer_header(struct seal_session *session, const struct object_spec *spec, const uint8_t *salt,
-              uint8_t out[OBJECT_HEADER_SIZE], struct cpam_err *err)
+enum cpam_status
+object_header_make(struct seal_session *session, const struct object_spec *spec,
+                   const uint8_t *salt, uint8_t out[OBJECT_HEADER_SIZE], struct cpam_err *err)
 {
     struct header header = {.kind = spec->kind,
                             .sealed = session->key != NULL,
@@ -84,8 +84,8 @@ writer_header(struct seal_session *session, const struct object_spec *spec, cons
                          HEADER_SIGNED_SIZE, out + HEADER_SIGNED_SIZE, err);
 }
 
-static enum cpam_status
-check_spec(const struct object_spec *spec, struct cpam_err *err)
+enum cpam_status
+object_spec_check(const struct object_spec *spec, struct cpam_err *err)
 {
     size_t name = strlen(spec->name);
     unsigned log2 = spec->frame_log2;
@@ -107,7 +107,7 @@ object_writer_new_salted(struct seal_session *session, const struct object_spec 
 
     if (writer == NULL)
         return cpam_fail(err, CPAM_NO_MEMORY, 0, "no memory for an object");
-    CPAM_TRY(check_spec(spec, err));
+    CPAM_TRY(object_spec_check(spec, err));
     writer->session = session;
     writer->kind = spec->kind;
     writer->codec = spec->codec;
@@ -117,7 +117,7 @@ object_writer_new_salted(struct seal_session *session, const struct object_spec 
                          << (spec->frame_log2 != 0 ? spec->frame_log2 : OBJECT_FRAME_LOG2);
     writer->to = to;
     session->objects++;
-    CPAM_TRY(writer_header(session, spec, salt, header, err));
+    CPAM_TRY(object_header_make(session, spec, salt, header, err));
     CPAM_TRY(frame_seal_init(session->key, header, true, &writer->seal, err));
     CPAM_TRY(sha256_new(&writer->frames_digest, err));
     CPAM_TRY(sink_write(to, header, sizeof(header), err));
@@ -136,7 +136,7 @@ object_writer_new(struct seal_session *session, const struct object_spec *spec, 
     uint8_t salt[OBJECT_SALT_SIZE];
 
     CPAM_TRY(seal_session_refresh(session, err));
-    CPAM_TRY(fresh_salt(session, spec, salt, err));
+    CPAM_TRY(object_salt(session, spec, salt, err));
     return object_writer_new_salted(session, spec, salt, to, out, err);
 }
 
@@ -279,9 +279,24 @@ writer_final(struct object_writer *writer, struct cpam_err *err)
 }
 
 enum cpam_status
+object_tail(const struct seal_session *session, const struct frame_seal *seal,
+            struct sha256 *frames_digest, struct object_digest *out, uint8_t tail[OBJECT_TAIL_SIZE],
+            struct cpam_err *err)
+{
+    uint8_t digests[2 * SHA256_SIZE];
+
+    memcpy(digests, seal->h, SHA256_SIZE);
+    CPAM_TRY(sha256_end(frames_digest, digests + SHA256_SIZE, err));
+    memcpy(out->h, digests, SHA256_SIZE);
+    memcpy(out->d, digests + SHA256_SIZE, SHA256_SIZE);
+    return keyring_prove(session->keyring, AUTHORITY_OBJECT_KEY, "CPAM/1 tail", digests,
+                         sizeof(digests), tail, err);
+}
+
+enum cpam_status
 object_writer_finish(struct object_writer *writer, struct object_digest *out, struct cpam_err *err)
 {
-    uint8_t tail[OBJECT_TAIL_SIZE], digests[2 * SHA256_SIZE];
+    uint8_t tail[OBJECT_TAIL_SIZE];
 
     if (writer->ended)
         return cpam_fail(err, CPAM_INTERNAL, 0, "an object was finished twice");
@@ -293,15 +308,10 @@ object_writer_finish(struct object_writer *writer, struct object_digest *out, st
             err, CPAM_INVALID, 0, "%llu bytes came for an object that was to have %llu",
             (unsigned long long) writer->raw_total, (unsigned long long) writer->raw_length);
     CPAM_TRY(writer_final(writer, err));
-    memcpy(digests, writer->seal.h, SHA256_SIZE);
-    CPAM_TRY(sha256_end(writer->frames_digest, digests + SHA256_SIZE, err));
-    CPAM_TRY(keyring_prove(writer->session->keyring, AUTHORITY_OBJECT_KEY, "CPAM/1 tail", digests,
-                           sizeof(digests), tail, err));
+    CPAM_TRY(object_tail(writer->session, &writer->seal, writer->frames_digest, out, tail, err));
     CPAM_TRY(sink_write(writer->to, tail, sizeof(tail), err));
     writer->size += sizeof(tail);
     writer->ended = true;
-    memcpy(out->h, digests, SHA256_SIZE);
-    memcpy(out->d, digests + SHA256_SIZE, SHA256_SIZE);
     out->size = writer->size;
     out->raw_size = writer->raw_total;
     out->body_offset = writer->body_offset;

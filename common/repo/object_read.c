@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/room.h"
 #include "repo/authentic.h"
 #include "repo/layout.h"
 
@@ -133,7 +134,9 @@ static enum cpam_status
 read_whole(struct repo *repo, const struct object_want *want, size_t held_max, opening_push push,
            struct sink *to, struct object_header *header, struct cpam_err *err)
 {
-    CPAM_AUTO(cpam_buf_clear) struct cpam_buf sealed = {0};
+    CPAM_AUTO(room_give) struct cpam_buf room = {0};
+    CPAM_AUTO(cpam_buf_clear) struct cpam_buf grown = {0};
+    struct cpam_buf *sealed = held_max <= ROOM_OBJECT ? &room : &grown;
     struct object_header found;
     struct object_opener *opener;
     struct store_info info;
@@ -142,18 +145,21 @@ read_whole(struct repo *repo, const struct object_want *want, size_t held_max, o
     if (held_max == 0)
         return read_streamed(repo, want, push, to, header, err);
     CPAM_TRY(repo_opener(repo, &opener, err));
+    if (sealed == &room)
+        CPAM_TRY(room_take(ROOM_OBJECT, &room, err));
     const struct object_want inner = bound(want);
     struct header_check check = {opener, &inner, &found};
     status = authentic_get(repo_store(repo), want->name, NULL, held_max, header_check, &check,
-                           &sealed, &info, err);
+                           sealed, &info, err);
     if (status == CPAM_INVALID)
     {
-        cpam_buf_clear(&sealed);
+        room_give(&room);
+        cpam_buf_clear(&grown);
         return read_streamed(repo, want, push, to, header, err);
     }
     if (status != CPAM_OK)
         return status;
-    return open_held(repo, want, &sealed, push, to, header, err);
+    return open_held(repo, want, sealed, push, to, header, err);
 }
 
 enum cpam_status

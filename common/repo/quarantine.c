@@ -115,7 +115,7 @@ put_aside(struct repo *repo, struct wal_item *item, const struct quarantine_note
     struct object_digest digest;
     struct aside aside;
     struct wal_sealing sealing = {
-        .repo = repo, .item = item, .key = aside.place, .content_id = aside.content};
+        .repo = repo, .item = item, .key = aside.place, .expected = aside.content};
     enum cpam_status status;
 
     quarantine_aside(repo, item->sysid, &item->name, &aside);
@@ -126,7 +126,7 @@ put_aside(struct repo *repo, struct wal_item *item, const struct quarantine_note
     if (status == CPAM_NOT_FOUND)
         return err->status = CPAM_FOREIGN;
     CPAM_TRY(status);
-    status = wal_seal_put(&sealing, &digest, err);
+    status = wal_seal_put(&sealing, NULL, &digest, err);
     if (status == CPAM_EXISTS)
         status = must_lie_there(&aside, err);
     CPAM_TRY(status);

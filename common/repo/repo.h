@@ -27,7 +27,7 @@ struct repo_settings
     const struct store_opener *opener; /* kept; outlives the repo */
     enum codec_id wal_codec, base_codec;
     int wal_level, base_level;
-    /* Where a WAL segment larger than 64 MiB is sealed before it is sent, in an unlinked file.
+    /* Where a sealed WAL segment that is too large to be held in memory waits, in an unlinked file.
        NULL: /var/tmp. */
     const char *spool;
     /* Where the bytes of a summary are kept until it is stored, so that the next push can finish

@@ -41,7 +41,8 @@ struct putting
     struct wal_item *item;
     const struct wal_put_how *how;
     char key[LAYOUT_KEY_MAX];
-    uint8_t content_id[CONTENT_ID_SIZE];
+    uint8_t content_id[CONTENT_ID_SIZE]; /* once it is known: not before it is needed */
+    bool has_id;
 };
 
 static enum cpam_status
@@ -59,6 +60,16 @@ wal_content_id(struct repo *repo, struct wal_item *item, const char *key,
     CPAM_TRY(content_id_new(repo_keyring(repo), layout_logical_name(key), &id, err));
     CPAM_TRY(wal_item_each(item, add_to_id, id, err));
     return content_id_end(id, out, err);
+}
+
+/* Sealing tells the id; what is refused, or compared without an identity, is read for it. */
+static enum cpam_status
+know_id(struct putting *put, struct cpam_err *err)
+{
+    if (!put->has_id)
+        CPAM_TRY(wal_content_id(put->repo, put->item, put->key, put->content_id, err));
+    put->has_id = true;
+    return CPAM_OK;
 }
 
 /* Compares what is stored with the item while it is read, and keeps its first page. */
@@ -151,6 +162,7 @@ compare_content(struct putting *put, struct object_header *stored, bool *same,
     if (!keyring_can_open(repo_keyring(put->repo)))
     {
         CPAM_TRY(object_prove(put->repo, &want, WAL_HELD_MAX, stored, err));
+        CPAM_TRY(know_id(put, err));
         *same = stored->raw_length == put->item->size &&
                 memcmp(stored->content_id, put->content_id, CONTENT_ID_SIZE) == 0;
         return CPAM_OK;
@@ -226,8 +238,10 @@ look(struct putting *put, enum verdict *verdict, uint8_t h[SHA256_SIZE], struct 
     if (h != NULL)
         memcpy(h, stored.h, SHA256_SIZE);
     *verdict = same ? VERDICT_SAME : VERDICT_OTHER;
-    if (!same)
-        refuse_other(put, &stored, has_page ? &page : NULL, err);
+    if (same)
+        return CPAM_OK;
+    CPAM_TRY(know_id(put, err));
+    refuse_other(put, &stored, has_page ? &page : NULL, err);
     return CPAM_OK;
 }
 
@@ -252,14 +266,14 @@ static enum cpam_status
 put_name(struct putting *put, bool probably_absent, enum verdict *verdict, bool *was_there,
          struct cpam_err *err)
 {
-    struct wal_sealing sealing = {put->repo, put->item, put->key, put->how->gate, put->content_id};
+    struct wal_sealing sealing = {put->repo, put->item, put->key, put->how->gate, NULL};
     struct object_digest digest;
     uint8_t stored_h[SHA256_SIZE];
     bool put_at_once = false;
     enum cpam_status status;
 
     *was_there = false;
-    CPAM_TRY(wal_content_id(put->repo, put->item, put->key, put->content_id, err));
+    put->has_id = false;
     if (probably_absent)
         CPAM_TRY(repo_refuses_taken(put->repo, &put_at_once, err));
     if (!put_at_once)
@@ -270,7 +284,8 @@ put_name(struct putting *put, bool probably_absent, enum verdict *verdict, bool 
             return *was_there ? was_durable(put, err) : CPAM_OK;
     }
     CPAM_TRY(check_cluster(put, err));
-    status = wal_seal_put(&sealing, &digest, err);
+    status = wal_seal_put(&sealing, put->content_id, &digest, err);
+    put->has_id = status == CPAM_OK || status == CPAM_EXISTS;
     if (status != CPAM_EXISTS)
     {
         *verdict = VERDICT_SAME;

@@ -14,10 +14,13 @@
 struct wal_item;
 
 /*
- * Read path once (segments up to 64 MiB into memory; larger ones twice, see format-1.md "One pass")
- * and check it: name grammar, size, first page against the name (`history` for trap 2 is looked
- * up in dirname(path)/<TLI>.history).  sysid comes from the header for segments and .partial;
- * for .history and .backup from the caller (pg_control).
+ * Open path and check it: name grammar, size, first page against the name (`history` for trap 2 is
+ * looked up in dirname(path)/<TLI>.history).  sysid comes from the header for segments and
+ * .partial; for .history and .backup from the caller (pg_control).
+ *
+ * The content of a segment is read when it is put, by each repository for itself, through the
+ * descriptor that was opened here: once as a rule, twice where the object is too large to be held
+ * (more than some 20 MiB).  CPAM_TRANSIENT or CPAM_INVALID from a put: the file changed since.
  */
 enum cpam_status wal_item_read(struct io *io, const char *path, const char *name, uint64_t sysid,
                                struct wal_item **out, struct cpam_err *err) CPAM_CHECK;

@@ -2,9 +2,9 @@
  * wal_item.c - reading a file that PostgreSQL wants archived, and checking that it is what its
  * name says.
  *
- * A file of up to 64 MiB is read once, and what was read is what is checked, known again by its
- * content id, sealed and sent: nothing that happens to the file meanwhile can make these differ.
- * Larger segments are read a piece at a time; wal_archive.c proves both readings the same.
+ * A segment stays on its descriptor, and its content is read when it is sealed, once: what is known
+ * again by its content id is what is sent.  What has been checked of its first page is held against
+ * each reading.  Small files are read here.
  */
 #include "repo/wal_item.h"
 
@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/room.h"
 #include "io/file.h"
 
 enum
@@ -45,6 +46,12 @@ is_wal(const struct archive_name *name)
     return name->kind == ARCHIVE_SEGMENT || name->kind == ARCHIVE_PARTIAL;
 }
 
+static enum cpam_status
+changed_size(const struct wal_item *item, struct cpam_err *err)
+{
+    return cpam_fail(err, CPAM_INVALID, 0, "\"%s\" changed its size while it was read", item->path);
+}
+
 /* Exactly item->size bytes, and then the end of the file. */
 static enum cpam_status
 read_whole(struct wal_item *item, struct cpam_err *err)
@@ -52,17 +59,12 @@ read_whole(struct wal_item *item, struct cpam_err *err)
     size_t got;
     uint8_t more;
 
-    if (item->size > 0)
-    {
-        CPAM_TRY(cpam_buf_reserve(&item->data, (size_t) item->size, WAL_ITEM_MEMORY_MAX, err));
-        CPAM_TRY(file_read(item->io, item->fd, item->path, item->data.data, (size_t) item->size,
-                           &got, err));
-        item->data.size = got;
-    }
+    CPAM_TRY(cpam_buf_reserve(&item->data, (size_t) item->size, TEXT_FILE_MAX, err));
+    CPAM_TRY(file_read(item->io, item->fd, item->path, item->data.data, (size_t) item->size,
+                       &item->data.size, err));
     CPAM_TRY(file_read(item->io, item->fd, item->path, &more, 1, &got, err));
     if (item->data.size != item->size || got != 0)
-        return cpam_fail(err, CPAM_INVALID, 0, "\"%s\" changed its size while it was read",
-                         item->path);
+        return changed_size(item, err);
     int fd = item->fd;
     item->fd = -1;
     return file_close(item->io, fd, item->path, err);
@@ -87,21 +89,7 @@ open_item(struct wal_item *item, struct cpam_err *err)
                          "\"%s\" has %" PRIu64 " bytes, more than any file of its kind (%" PRIu64
                          ")",
                          item->path, item->size, max);
-    if (item->size <= WAL_ITEM_MEMORY_MAX)
-        return read_whole(item, err);
-    return CPAM_OK;
-}
-
-static enum cpam_status
-first_bytes(struct wal_item *item, uint8_t out[WAL_LONG_HEADER_SIZE], size_t *size,
-            struct cpam_err *err)
-{
-    if (item->fd >= 0)
-        return file_read_at(item->io, item->fd, item->path, out, WAL_LONG_HEADER_SIZE, 0, size,
-                            err);
-    *size = item->data.size < WAL_LONG_HEADER_SIZE ? item->data.size : WAL_LONG_HEADER_SIZE;
-    memcpy(out, item->data.data, *size);
-    return CPAM_OK;
+    return is_wal(&item->name) ? CPAM_OK : read_whole(item, err);
 }
 
 /* <dirname(path)>/<TLI>.history, where PostgreSQL keeps it while it writes that timeline. */
@@ -127,13 +115,13 @@ static enum cpam_status
 check_wal(struct wal_item *item, uint64_t sysid, struct cpam_err *err)
 {
     CPAM_AUTO(history_free) struct history *history = NULL;
-    uint8_t head[WAL_LONG_HEADER_SIZE];
     bool needs_history = false;
     size_t size;
     enum cpam_status status;
 
-    CPAM_TRY(first_bytes(item, head, &size, err));
-    status = wal_page_parse(head, size, &item->page, err);
+    CPAM_TRY(file_read_at(item->io, item->fd, item->path, item->head, sizeof(item->head), 0, &size,
+                          err));
+    status = wal_page_parse(item->head, size, &item->page, err);
     if (status != CPAM_OK)
     {
         cpam_err_prefix(err, "\"%s\"", item->name.text);
@@ -237,28 +225,40 @@ wal_item_read(struct io *io, const char *path, const char *name, uint64_t sysid,
     return CPAM_OK;
 }
 
+/* The end of the file is where it was, too. */
+static enum cpam_status
+still_ends(struct wal_item *item, struct cpam_err *err)
+{
+    uint8_t more;
+    size_t got;
+
+    CPAM_TRY(file_read_at(item->io, item->fd, item->path, &more, 1, item->size, &got, err));
+    return got == 0 ? CPAM_OK : changed_size(item, err);
+}
+
 enum cpam_status
 wal_item_each(struct wal_item *item, wal_item_fn fn, void *arg, struct cpam_err *err)
 {
+    CPAM_AUTO(room_give) struct cpam_buf chunk = {0};
+
     if (item->fd < 0)
         return fn(arg, item->data.data, item->data.size, err);
-
-    CPAM_AUTO(free) uint8_t *chunk = malloc(WAL_ITEM_CHUNK);
-
-    if (chunk == NULL)
-        return cpam_fail(err, CPAM_NO_MEMORY, 0, "no memory to read \"%s\"", item->path);
+    CPAM_TRY(room_take(ROOM_FRAME, &chunk, err));
     for (uint64_t at = 0; at < item->size;)
     {
         uint64_t left = item->size - at;
         size_t want = left < WAL_ITEM_CHUNK ? (size_t) left : WAL_ITEM_CHUNK;
         size_t got;
 
-        CPAM_TRY(file_read_at(item->io, item->fd, item->path, chunk, want, at, &got, err));
+        CPAM_TRY(file_read_at(item->io, item->fd, item->path, chunk.data, want, at, &got, err));
         if (got != want)
-            return cpam_fail(err, CPAM_INVALID, 0, "\"%s\" was cut short while it was read",
+            return changed_size(item, err);
+        /* PostgreSQL calls again, and then everything is looked at anew */
+        if (at == 0 && memcmp(chunk.data, item->head, sizeof(item->head)) != 0)
+            return cpam_fail(err, CPAM_TRANSIENT, 0, "\"%s\" was changed while it was read",
                              item->path);
-        CPAM_TRY(fn(arg, chunk, got, err));
+        CPAM_TRY(fn(arg, chunk.data, got, err));
         at += got;
     }
-    return CPAM_OK;
+    return still_ends(item, err);
 }

@@ -10,8 +10,7 @@
 
 enum
 {
-    WAL_ITEM_MEMORY_MAX = 64 << 20, /* bytes read into memory; larger files stay on their fd */
-    WAL_ITEM_CHUNK = 1 << 20        /* bytes read at once from a larger file */
+    WAL_ITEM_CHUNK = 1 << 20 /* bytes read at once */
 };
 
 struct wal_item
@@ -22,13 +21,16 @@ struct wal_item
     uint64_t sysid;
     struct wal_page page; /* of segments and .partial; zeros for the others */
     uint64_t size;
-    struct cpam_buf data; /* the content, or empty when it is read from fd */
-    int fd;               /* -1 when the content is in memory */
+    struct cpam_buf data;               /* the content of a history or .backup */
+    uint8_t head[WAL_LONG_HEADER_SIZE]; /* of segments and .partial: what was checked */
+    int fd;                             /* of them; -1 when the content is in memory */
 };
 
 /*
- * Hands the whole content to fn, in order, in chunks.  From memory it is always the same; a larger
- * file may have changed since, so a caller that needs the same bytes twice checks that they are.
+ * Hands the whole content to fn, in order, in chunks of WAL_ITEM_CHUNK bytes and a shorter last one.
+ * It fails where a file is no longer what was checked when it was opened: of another size, or with
+ * another beginning.  In between it may have changed since, so a caller that needs the same bytes
+ * twice checks that they are.  May be called by several threads at a time.
  */
 typedef enum cpam_status (*wal_item_fn)(void *arg, const void *data, size_t size,
                                         struct cpam_err *err);

@@ -70,7 +70,14 @@ wal_write(struct sink *sink, const void *data, size_t size, struct cpam_err *err
     struct sink_wal *self = (struct sink_wal *) sink;
     const uint8_t *bytes = data;
 
-    if (self->held < sizeof(self->head))
+    /* the whole first frame, as a rule: it passes on as it is */
+    if (self->held == 0 && size >= sizeof(self->head))
+    {
+        self->held = sizeof(self->head);
+        memcpy(self->head, bytes, self->held);
+        CPAM_TRY(check_first_page(self, err));
+    }
+    else if (self->held < sizeof(self->head))
     {
         size_t room = sizeof(self->head) - self->held;
         size_t take = size < room ? size : room;

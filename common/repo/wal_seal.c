@@ -1,92 +1,203 @@
 /*
  * wal_seal.c - one WAL file into one sealed object.
  *
- * What fits into memory is sealed from the very bytes whose content id was taken.  A larger segment
- * is read a second time, into an unlinked file that is sent from there; its id is taken again while
- * it is sealed, and when the two differ the file changed in between and nothing is sent: the next
- * call starts over, with a new salt (format-1.md section 0 "One pass", fault 19).
+ * What was made fits into one room (base/room.h): the file is read once, and each piece is known
+ * again by the content id and compressed while it is at hand; when the id is complete, the frames
+ * are sealed where they stand (object_packer.c).  What does not fit is read a second time, into an
+ * unlinked file that is sent from there: compressed WAL that is not sealed yet never touches a
+ * disk.  Its id is taken again while it is sealed, and when the two differ the file changed in
+ * between and nothing is sent: the next call starts over, with a new salt (format-1.md section 0
+ * "One pass", fault 19).
+ *
+ * Sealed objects that wait for a slow store stay in memory up to WAITING_MAX bytes in all; beyond
+ * that they wait in an unlinked file.
  */
 #include "repo/wal_seal.h"
 
-#include <stdio.h>
+#include <stdatomic.h>
 #include <string.h>
 
+#include "base/log.h"
 #include "io/file.h"
 #include "repo/layout.h"
 #include "repo/spill.h"
 
 enum
 {
-    SEAL_SLACK = 64 << 10 /* bytes an object may have beyond its content and its frames */
+    ONCE_MAX = 256 << 20, /* larger files are not tried to be held: it would be in vain */
+    WAITING_MAX = 20 << 20
 };
 
-static enum cpam_status
-write_sealed(void *arg, const void *data, size_t size, struct cpam_err *err)
+static const char spool_else[] = "/var/tmp";
+static atomic_size_t waiting; /* bytes of sealed objects in memory, of all threads */
+
+static void
+gate_enter(const struct wal_sealing *sealing)
 {
-    return object_writer_write(arg, data, size, err);
+    if (sealing->gate != NULL)
+        sealing->gate->enter(sealing->gate->arg);
+}
+
+static void
+gate_leave(const struct wal_sealing *sealing)
+{
+    if (sealing->gate != NULL)
+        sealing->gate->leave(sealing->gate->arg);
 }
 
 static struct object_spec
-spec_of(const struct wal_sealing *sealing)
+spec_of(const struct wal_sealing *sealing, const uint8_t *content_id)
 {
     const struct repo_settings *settings = repo_settings(sealing->repo);
 
     return (struct object_spec){.kind = wal_object_kind(sealing->item->name.kind),
                                 .sysid = sealing->item->sysid,
                                 .name = layout_logical_name(sealing->key),
-                                .content_id = sealing->content_id,
+                                .content_id = content_id,
                                 .raw_length = sealing->item->size,
                                 .codec = settings->wal_codec,
                                 .level = settings->wal_level};
 }
 
-static void
-gate_enter(const struct wal_gate *gate)
+static enum cpam_status
+id_of(const struct wal_sealing *sealing, struct content_id **out, struct cpam_err *err)
 {
-    if (gate != NULL)
-        gate->enter(gate->arg);
-}
-
-static void
-gate_leave(const struct wal_gate *gate)
-{
-    if (gate != NULL)
-        gate->leave(gate->arg);
+    return content_id_new(repo_keyring(sealing->repo), layout_logical_name(sealing->key), out, err);
 }
 
 static enum cpam_status
-seal_into_memory(const struct wal_sealing *sealing, struct cpam_buf *sealed,
-                 struct object_digest *digest, struct cpam_err *err)
+was_changed(const struct wal_sealing *sealing, struct cpam_err *err)
 {
-    CPAM_AUTO(sink_free) struct sink *chain = NULL;
-    CPAM_AUTO(object_writer_free) struct object_writer *writer = NULL;
-    struct object_spec spec = spec_of(sealing);
+    /* nothing was sent; PostgreSQL calls again, and then everything is made anew */
+    return cpam_fail(err, CPAM_TRANSIENT, 0, "\"%s\" was changed while it was read",
+                     sealing->item->path);
+}
+
+static enum cpam_status
+check_expected(const struct wal_sealing *sealing, const uint8_t *content_id, struct cpam_err *err)
+{
+    if (sealing->expected == NULL || memcmp(sealing->expected, content_id, CONTENT_ID_SIZE) == 0)
+        return CPAM_OK;
+    return was_changed(sealing, err);
+}
+
+/* --- once: in memory -------------------------------------------------------------------------- */
+
+struct packing
+{
+    struct object_packer *packer;
+    struct content_id *id;
+    bool full; /* the object does not fit */
+};
+
+static enum cpam_status
+identify_and_pack(void *arg, const void *data, size_t size, struct cpam_err *err)
+{
+    struct packing *packing = arg;
+
+    CPAM_TRY(content_id_add(packing->id, data, size, err));
+    enum cpam_status status = object_packer_frame(packing->packer, data, size, err);
+    packing->full = status == CPAM_INVALID;
+    return status;
+}
+
+static enum cpam_status
+pack(const struct wal_sealing *sealing, struct cpam_buf *held, bool *fits, uint8_t *content_id,
+     struct object_digest *digest, struct cpam_err *err)
+{
+    CPAM_AUTO(object_packer_free) struct object_packer *packer = NULL;
+    CPAM_AUTO(content_id_free) struct content_id *id = NULL;
+    struct object_spec spec = spec_of(sealing, NULL);
     struct seal_session *session;
-    size_t limit = sealing->item->data.size + sealing->item->data.size / 64 + SEAL_SLACK;
-
-    CPAM_TRY(repo_seal(sealing->repo, &session, err));
-    /* memory that is not written to costs nothing, growing by copies would */
-    CPAM_TRY(cpam_buf_reserve(sealed, limit, limit, err));
-    CPAM_TRY(sink_buf_push(&chain, sealed, limit, err));
-    CPAM_TRY(object_writer_new(session, &spec, chain, &writer, err));
-    CPAM_TRY(wal_item_each(sealing->item, write_sealed, writer, err));
-    CPAM_TRY(object_writer_finish(writer, digest, err));
-    return sink_finish(chain, err);
-}
-
-static enum cpam_status
-put_memory(const struct wal_sealing *sealing, struct object_digest *digest, struct cpam_err *err)
-{
-    CPAM_AUTO(cpam_buf_clear) struct cpam_buf sealed = {0};
     enum cpam_status status;
 
-    gate_enter(sealing->gate);
-    status = seal_into_memory(sealing, &sealed, digest, err);
-    gate_leave(sealing->gate);
+    CPAM_TRY(repo_seal(sealing->repo, &session, err));
+    CPAM_TRY(id_of(sealing, &id, err));
+    CPAM_TRY(object_packer_new(session, &spec, held, &packer, err));
+    struct packing packing = {packer, id, false};
+    status = wal_item_each(sealing->item, identify_and_pack, &packing, err);
+    *fits = !packing.full;
     CPAM_TRY(status);
-    return store_put_new(repo_store(sealing->repo), sealing->key, sealed.data, sealed.size,
-                         STORE_CLASS_WAL, err);
+    CPAM_TRY(content_id_end(id, content_id, err));
+    CPAM_TRY(check_expected(sealing, content_id, err));
+    return object_packer_seal(packer, content_id, digest, err);
 }
+
+static const char *
+spool_of(const struct wal_sealing *sealing)
+{
+    const char *dir = repo_settings(sealing->repo)->spool;
+
+    return dir != NULL ? dir : spool_else;
+}
+
+/* An unlinked file; a spool that is gone or read-only keeps nothing from being archived. */
+static enum cpam_status
+open_spill(const struct wal_sealing *sealing, int *fd, struct cpam_err *err)
+{
+    struct io *io = repo_io(sealing->repo);
+    struct cpam_err ignored;
+    enum cpam_status status = spill_open(io, spool_of(sealing), fd, err);
+
+    if (status == CPAM_OK || repo_settings(sealing->repo)->spool == NULL)
+        return status;
+    return spill_open(io, spool_else, fd, &ignored) == CPAM_OK ? CPAM_OK : status;
+}
+
+/* The object into an unlinked file; *fd -1 where that can't be had: then it stays in memory. */
+static void
+put_by(const struct wal_sealing *sealing, const struct cpam_buf *held, int *fd)
+{
+    struct io *io = repo_io(sealing->repo);
+    struct cpam_err why;
+
+    if (open_spill(sealing, fd, &why) == CPAM_OK &&
+        file_write_at(io, *fd, spool_of(sealing), held->data, held->size, 0, &why) == CPAM_OK)
+        return;
+    cpam_log(LOG_DEBUG, "a sealed segment stays in memory: %s", why.text);
+    if (*fd >= 0)
+        io->ops->close(io, *fd);
+    *fd = -1;
+}
+
+static enum cpam_status
+send_held(const struct wal_sealing *sealing, struct cpam_buf *held, struct cpam_err *err)
+{
+    struct store *store = repo_store(sealing->repo);
+    size_t size = held->size;
+    enum cpam_status status;
+    int fd = -1;
+
+    if (atomic_fetch_add(&waiting, size) > WAITING_MAX - size)
+        put_by(sealing, held, &fd);
+    if (fd < 0)
+        status = store_put_new(store, sealing->key, held->data, size, STORE_CLASS_WAL, err);
+    atomic_fetch_sub(&waiting, size);
+    if (fd < 0)
+        return status;
+    room_give(held);
+    status = store_put_new_fd(store, sealing->key, fd, size, STORE_CLASS_WAL, err);
+    repo_io(sealing->repo)->ops->close(repo_io(sealing->repo), fd);
+    return status;
+}
+
+static enum cpam_status
+put_once(const struct wal_sealing *sealing, bool *fits, uint8_t *content_id,
+         struct object_digest *digest, struct cpam_err *err)
+{
+    CPAM_AUTO(room_give) struct cpam_buf held = {0};
+    enum cpam_status status;
+
+    gate_enter(sealing);
+    status = room_take(ROOM_OBJECT, &held, err);
+    if (status == CPAM_OK)
+        status = pack(sealing, &held, fits, content_id, digest, err);
+    gate_leave(sealing);
+    CPAM_TRY(status);
+    return send_held(sealing, &held, err);
+}
+
+/* --- twice: into a file ----------------------------------------------------------------------- */
 
 /* The end of a chain: bytes into a descriptor that somebody else owns. */
 struct sink_fd
@@ -137,65 +248,73 @@ write_and_identify(void *arg, const void *data, size_t size, struct cpam_err *er
     return object_writer_write(written->writer, data, size, err);
 }
 
-/* *same: the bytes that were sealed have the content id that stands in the header. */
+/* The bytes that are sealed have the content id that stands in the header, or it fails. */
 static enum cpam_status
-seal_into_file(const struct wal_sealing *sealing, int fd, const char *path,
-               struct object_digest *digest, bool *same, struct cpam_err *err)
+seal_into(const struct wal_sealing *sealing, const uint8_t *content_id, struct sink *to,
+          struct object_digest *digest, struct cpam_err *err)
 {
-    static const struct sink_ops ops = {fd_write, fd_finish, fd_free};
     CPAM_AUTO(object_writer_free) struct object_writer *writer = NULL;
     CPAM_AUTO(content_id_free) struct content_id *id = NULL;
-    struct sink_fd to = {{&ops, NULL}, repo_io(sealing->repo), fd, path, 0};
-    struct object_spec spec = spec_of(sealing);
+    struct object_spec spec = spec_of(sealing, content_id);
     uint8_t again[CONTENT_ID_SIZE];
     struct seal_session *session;
 
     CPAM_TRY(repo_seal(sealing->repo, &session, err));
-    CPAM_TRY(
-        content_id_new(repo_keyring(sealing->repo), layout_logical_name(sealing->key), &id, err));
-    CPAM_TRY(object_writer_new(session, &spec, &to.base, &writer, err));
+    CPAM_TRY(id_of(sealing, &id, err));
+    CPAM_TRY(object_writer_new(session, &spec, to, &writer, err));
     struct written written = {writer, id};
     CPAM_TRY(wal_item_each(sealing->item, write_and_identify, &written, err));
     CPAM_TRY(object_writer_finish(writer, digest, err));
     CPAM_TRY(content_id_end(id, again, err));
-    *same = memcmp(again, sealing->content_id, CONTENT_ID_SIZE) == 0;
-    return CPAM_OK;
+    return memcmp(again, content_id, CONTENT_ID_SIZE) == 0 ? CPAM_OK : was_changed(sealing, err);
 }
 
 static enum cpam_status
-put_file(const struct wal_sealing *sealing, const char *dir, int fd, struct object_digest *digest,
-         struct cpam_err *err)
+seal_twice(const struct wal_sealing *sealing, struct sink *to, uint8_t *content_id,
+           struct object_digest *digest, struct cpam_err *err)
 {
-    bool same = false;
+    CPAM_TRY(wal_content_id(sealing->repo, sealing->item, sealing->key, content_id, err));
+    CPAM_TRY(check_expected(sealing, content_id, err));
+    return seal_into(sealing, content_id, to, digest, err);
+}
+
+static enum cpam_status
+put_twice(const struct wal_sealing *sealing, int fd, uint8_t *content_id,
+          struct object_digest *digest, struct cpam_err *err)
+{
+    static const struct sink_ops ops = {fd_write, fd_finish, fd_free};
+    struct sink_fd to = {{&ops, NULL}, repo_io(sealing->repo), fd, spool_of(sealing), 0};
     enum cpam_status status;
 
-    gate_enter(sealing->gate);
-    status = seal_into_file(sealing, fd, dir, digest, &same, err);
-    gate_leave(sealing->gate);
+    gate_enter(sealing);
+    status = seal_twice(sealing, &to.base, content_id, digest, err);
+    gate_leave(sealing);
     CPAM_TRY(status);
-    /* nothing was sent; PostgreSQL calls again, and then both readings are made anew */
-    if (!same)
-        return cpam_fail(err, CPAM_TRANSIENT, 0, "\"%s\" was changed while it was read",
-                         sealing->item->path);
     return store_put_new_fd(repo_store(sealing->repo), sealing->key, fd, digest->size,
                             STORE_CLASS_WAL, err);
 }
 
 enum cpam_status
-wal_seal_put(const struct wal_sealing *sealing, struct object_digest *digest, struct cpam_err *err)
+wal_seal_put(const struct wal_sealing *sealing, uint8_t *content_id, struct object_digest *digest,
+             struct cpam_err *err)
 {
     struct io *io = repo_io(sealing->repo);
-    const char *dir = repo_settings(sealing->repo)->spool;
+    uint8_t ignored[CONTENT_ID_SIZE];
     enum cpam_status status;
+    bool fits = true;
     int fd = -1;
 
-    if (sealing->item->fd < 0)
-        return put_memory(sealing, digest, err);
-    if (dir == NULL)
-        dir = "/var/tmp";
-    status = spill_open(io, dir, &fd, err);
+    if (content_id == NULL)
+        content_id = ignored;
+    if (sealing->item->size <= ONCE_MAX)
+    {
+        status = put_once(sealing, &fits, content_id, digest, err);
+        if (fits)
+            return status;
+    }
+    status = open_spill(sealing, &fd, err);
     if (status == CPAM_OK)
-        status = put_file(sealing, dir, fd, digest, err);
+        status = put_twice(sealing, fd, content_id, digest, err);
     if (fd >= 0)
         io->ops->close(io, fd); /* nothing of it is kept */
     return status;

@@ -33,9 +33,8 @@ make(char **argv, struct cpam_err *err)
     layout_wal(item->sysid, &item->name, plain);
     CPAM_TRY(wal_content_id(repo, item, plain, content_id, err));
     layout_wal_beside(item->sysid, &item->name, content_id, beside);
-    struct wal_sealing sealing = {
-        .repo = repo, .item = item, .key = beside, .content_id = content_id};
-    return wal_seal_put(&sealing, &digest, err);
+    struct wal_sealing sealing = {.repo = repo, .item = item, .key = beside};
+    return wal_seal_put(&sealing, NULL, &digest, err);
 }
 
 int

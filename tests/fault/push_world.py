@@ -79,8 +79,10 @@ def programs():
 
 
 class World:
-    def __init__(self, t, repositories=("primary",), size=MIB, encryption=None, wal="", more=()):
-        """more: rows of `repositories` that are no directories, as YAML; nothing is made there."""
+    def __init__(self, t, repositories=("primary",), size=MIB, encryption=None, wal="", more=(),
+                 rest=""):
+        """more: rows of `repositories` that are no directories, as YAML; nothing is made there.
+        rest: further sections of the configuration."""
         self.t, self.size = t, size
         self.folder = t.folder()
         self.data = workspace.folder(f"{self.folder}/data", 0o700)
@@ -97,7 +99,7 @@ class World:
             f"{self.folder}/config.yaml",
             f"cluster: test\nstate: {self.folder}/state\npostgresql: {{ data: {self.data} }}\n"
             f"repositories:\n{rows}encryption: {encryption}\nwal: {{ spool: {self.folder}/spool"
-            f"{', ' + wal if wal else ''} }}\n", 0o600)
+            f"{', ' + wal if wal else ''} }}\n{rest}", 0o600)
         for one, url in self.urls.items():
             workspace.folder(f"{url}/test", 0o700)
             workspace.run([f"{programs()}/make_repo", self.config, one, SYSID, 15, size])

@@ -117,14 +117,22 @@ wal_file(const char *name, const void *data, size_t size)
     return path;
 }
 
-/* A segment of 1 MiB on timeline 1 in a file of its name. */
+/* A segment of 1 MiB on timeline 1 in a file of any name; its path. */
+static inline const char *
+wal_segment_other(const char *file, uint64_t number, unsigned seed)
+{
+    uint8_t *data = wal_bytes(REPO_SYSID, 1, number << 20, 1 << 20, seed);
+    const char *path = wal_file(file, data, 1 << 20);
+
+    free(data);
+    return path;
+}
+
+/* The same in a file of its name. */
 static inline void
 wal_segment_file(const char *name, uint64_t number, unsigned seed)
 {
-    uint8_t *data = wal_bytes(REPO_SYSID, 1, number << 20, 1 << 20, seed);
-
-    wal_file(name, data, 1 << 20);
-    free(data);
+    wal_segment_other(name, number, seed);
 }
 
 static inline enum cpam_status

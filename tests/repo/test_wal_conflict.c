@@ -46,8 +46,8 @@ lay_beside(unsigned seed, char key[LAYOUT_KEY_MAX])
     ck_ok(wal_item_read(io_posix(), fixture_path(SEGMENT), SEGMENT, REPO_SYSID, &item, &err), &err);
     ck_ok(wal_content_id(self.repo, item, KEY, id, &err), &err);
     layout_wal_beside(REPO_SYSID, &name, id, key);
-    struct wal_sealing sealing = {.repo = self.repo, .item = item, .key = key, .content_id = id};
-    ck_ok(wal_seal_put(&sealing, &digest, &err), &err);
+    struct wal_sealing sealing = {.repo = self.repo, .item = item, .key = key};
+    ck_ok(wal_seal_put(&sealing, NULL, &digest, &err), &err);
 }
 
 static enum cpam_status
