@@ -3,7 +3,8 @@
 
 usage: report.py LOG.json...
 
-The last line is "N passed, N failed" (", N skipped" when there are any).  The exit status is not 0
+What a failed test said comes first, so that a log of continuous integration tells why.  The last
+line is "N passed, N failed" (", N skipped" when there are any).  The exit status is not 0
 when a test failed or none ran.  With CI in the environment a skipped test counts as failed, unless
 it belongs to a wider tier (suite "wide") and says what is missing: in the default tier everything
 must really run.
@@ -16,6 +17,7 @@ import sys
 CASE = re.compile(r"^(not )?ok\b\s*(\d*)\s*-?\s*(.*?)(?:\s+#\s*(SKIP|TODO)\b\s*(.*))?$", re.I)
 PLAN = re.compile(r"^1\.\.(\d+)\s*(?:#\s*SKIP\b\s*(.*))?$", re.I)
 MESON_GOOD = ("OK", "EXPECTEDFAIL")
+TAIL = 60  # lines of each stream of a test that failed
 
 
 class Totals:
@@ -23,6 +25,7 @@ class Totals:
         self.strict = strict
         self.passed = self.failed = self.skipped = 0
         self.remarks = []
+        self.evidence = []
 
     def skip(self, name, reason, wide):
         if self.strict and not (wide and reason):
@@ -34,6 +37,31 @@ class Totals:
     def fail(self, name, reason):
         self.failed += 1
         self.remarks.append(f"FAILED: {name}: {reason}" if reason else f"FAILED: {name}")
+
+
+def diagnostics(lines):
+    """The cases that failed, each with the lines "# ..." around it."""
+    told = []
+    for at, line in enumerate(lines):
+        if not (case := CASE.match(line)) or not case[1]:
+            continue
+        first = last = at
+        while at - first < TAIL and first > 0 and lines[first - 1].startswith("#"):
+            first -= 1
+        while last - at < TAIL and last + 1 < len(lines) and lines[last + 1].startswith("#"):
+            last += 1
+        told += lines[first:last + 1]
+    return told
+
+
+def evidence(test):
+    """What a failed test said: its diagnostics, and the end of both its streams."""
+    out, err = ((test.get(stream) or "").splitlines() for stream in ("stdout", "stderr"))
+    told = [f"==== {test['name']}: {test['result']}"]
+    for what, lines in (("failed", diagnostics(out)), ("stdout", out[-TAIL:]), ("stderr", err[-TAIL:])):
+        if lines:
+            told += [f"---- {what}", *("    " + line for line in lines)]
+    return told
 
 
 def add_tap(totals, name, lines, wide):
@@ -88,14 +116,18 @@ def main(paths):
         try:
             with open(path, encoding="utf-8") as log:
                 for line in log:
-                    add_test(totals, json.loads(line))
+                    test = json.loads(line)
+                    before = totals.failed
+                    add_test(totals, test)
+                    if totals.failed > before:
+                        totals.evidence += evidence(test)
                     count += 1
         except OSError as error:
             totals.fail(path, f"no log: {error.strerror}")
             continue
         if count == 0:
             totals.fail(path, "the log names no test")
-    for remark in totals.remarks:
+    for remark in totals.evidence + totals.remarks:
         print(remark)
     skipped = f", {totals.skipped} skipped" if totals.skipped else ""
     print(f"{totals.passed} passed, {totals.failed} failed{skipped}", flush=True)

@@ -85,5 +85,24 @@ def test_a_failure_is_named(t):
     t.holds("\n".join(lines), "FAILED: cpam:unit / x: P7_short")
 
 
+def test_what_a_failed_test_said_comes_before_the_summary(t):
+    out = "1..3\nok 1 - a\n# it was 3\nnot ok 2 - P7_short\n# wanted 4\nok 3 - c\n"
+    out += "".join(f"# later {number}\n" for number in range(100))
+    err = "".join(f"said {number}\n" for number in range(100)) + "x.c:12: assertion\n"
+    _, last, lines = report([GOOD, record("FAIL", out, stderr=err)])
+    t.equal(last, "4 passed, 1 failed")
+    begin = lines.index("==== cpam:unit / x: FAIL")
+    told = lines[begin:lines.index("FAILED: cpam:unit / x: P7_short")]
+    t.equal(told[1:5], ["---- failed", "    # it was 3", "    not ok 2 - P7_short", "    # wanted 4"])
+    t.holds("\n".join(told), ["said 99", "x.c:12: assertion", "later 99"])
+    t.lacks("\n".join(told), ["said 10\n", "later 10\n"])
+    t.true(len(told) == 5 + 2 * 61, f"{len(told)} lines")
+
+
+def test_what_passed_is_not_told(t):
+    _, _, lines = report([record("OK", "1..1\n# chatter\nok 1 - a\n", stderr="noise")])
+    t.equal(lines, ["1 passed, 0 failed"])
+
+
 if __name__ == "__main__":
     tap.main(globals())
