@@ -17,6 +17,9 @@ class Recovery(World):
 
     def __init__(self, t):
         super().__init__(t, wal="fetch: { timeout: 3s }")
+        with open(self.config, encoding="utf-8") as file:
+            text = file.read().replace("timeout: 3s", "timeout: 60s")
+        self.patient = workspace.write(f"{self.folder}/patient.yaml", text, 0o600)
         for number in (1, 2, 3, 5, 6):
             self.expect(self.push(self.segment(number)), 0)
             os.unlink(f"{self.pg_wal}/{name(1, number)}")
@@ -26,7 +29,9 @@ class Recovery(World):
                         f"{os.getpid()}\n{self.data}\n1767225600\n5432\n/tmp\n", 0o600)
 
     def ask(self, file_name, **env):
-        """As the server asks: exit status (None: still at it after 10 s), descriptors, stderr."""
+        """As the server asks: exit status (None: still at it after a while), descriptors, stderr.
+        Only what is made to fail has a short deadline to fail by."""
+        config, patience = (self.config, 15) if "FAIL" in env else (self.patient, 120)
         count = f"{self.folder}/count"
         for path in (count, f"{self.data}/{DESTINATION}"):
             if os.path.exists(path):
@@ -34,12 +39,12 @@ class Recovery(World):
         names = {"CPAM_TWIN_COUNT": count, **{f"CPAM_TWIN_{key}": str(value)
                                               for key, value in env.items()}}
         process = subprocess.Popen(
-            [f"{push_world.programs()}/cpam-wal-prefetch-twin", "--config", self.config, "--once",
+            [f"{push_world.programs()}/cpam-wal-prefetch-twin", "--config", config, "--once",
              file_name, DESTINATION], cwd=self.data, env=workspace.environment(names),
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
             **workspace.as_user())
         try:
-            _, said = process.communicate(timeout=10)
+            _, said = process.communicate(timeout=patience)
         except subprocess.TimeoutExpired:
             process.kill()
             _, said = process.communicate()

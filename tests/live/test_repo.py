@@ -13,10 +13,12 @@ def key_of(folder):
         return re.search(r"cpam1key[a-z2-7]+", file.read()).group(0)
 
 
-def prepared(t, start=True, **more):
-    """A server that archives into a repository that "create" made; (server, config)."""
+def prepared(t, start=True, push=None, **more):
+    """A server that archives into a repository that "create" made; (server, config).  push: wal.push."""
     pg = cluster.new(t)
-    config = cpam.write_config(t.folder(), cpam.settings(t.folder(), pg, **more))
+    settings = cpam.settings(t.folder(), pg, **more)
+    settings["wal"]["push"].update(push or {})
+    config = cpam.write_config(t.folder(), settings)
     t.exits(cpam.run("cpam-repo", "create", config=config), 0)
     pg.configure(**cpam.archive_settings(config))
     return (pg.start() if start else pg), config
@@ -123,7 +125,7 @@ def test_O6_check_says_protected_after_a_backup(t):
 
 
 def test_O6_check_names_what_is_missing(t):
-    pg, config = prepared(t, start=False)
+    pg, config = prepared(t, start=False, push={"timeout": "5m"})
     t.exits(cpam.run("cpam-repo", "check", config=config), 1, ["no server runs on", "start it"])
     pg.configure(archive_mode="off")
     pg.start()
@@ -150,7 +152,7 @@ def test_O6_check_names_what_is_missing(t):
     pg.configure(archive_command=wrong)
     pg.reload()
     pg.wait_sql("select current_setting('archive_command') like '%no-such%'")
-    t.exits(cpam.run("cpam-repo", "check", config=config, timeout=45), 1,
+    t.exits(cpam.run("cpam-repo", "check", config=config, timeout=240), 1,
             ["not protected: segment", "the archiver has failed", "the server's log says why"])
 
 
@@ -182,7 +184,7 @@ def test_O6_check_tells_two_servers_apart(t):
 def test_O6_check_says_why_a_segment_does_not_come(t):
     pg = cluster.new(t)
     settings = cpam.settings(t.folder(), pg)
-    settings["wal"]["push"]["timeout"] = "1s"
+    settings["wal"]["push"]["timeout"] = "5s"
     config = cpam.write_config(t.folder(), settings)
     t.exits(cpam.run("cpam-repo", "create", config=config), 0)
     pg.configure(archive_mode="on", archive_command="cpam-wal-push-that-is-not-there %p")

@@ -14,8 +14,8 @@ from harness import cluster, cpam, proxy, rgw, tap, workspace
 
 RECOVERY = ("recovery.signal", "postmaster.pid")
 STANDBY = ("standby.signal", "postmaster.pid")
-TIMEOUT = 3  # s: wal.fetch.timeout in these tests
-GRACE = 1.0  # s: what the contract gives beyond it
+TIMEOUT = 3  # s: wal.fetch.timeout of what has to run into it; all else has a minute
+LATE = 15  # s: by then it has answered, on a busy machine too.  Exactness is proven by the injected clock.
 
 _buckets = 0
 
@@ -33,8 +33,10 @@ class S3World(World):
         secret = workspace.write(os.path.join(t.folder(), "secret"), self.server.secret_key + "\n", 0o600)
         entry = self.server.repository(self.bucket, secret_file=secret, endpoint=self.way.endpoint)
         del entry["ca_file"]
-        wal_fetch.setdefault("timeout", f"{TIMEOUT}s")
+        wal_fetch.setdefault("timeout", "60s")
         super().__init__(t, [entry], **wal_fetch)
+        self.hasty = self.write_config("hasty.yaml", self.primary, [entry],
+                                       dict(wal_fetch, timeout=f"{TIMEOUT}s"))
 
     def key(self, name):
         keys = [key for key in self.server.client.keys(self.bucket) if key.endswith("/" + name)]
@@ -42,14 +44,10 @@ class S3World(World):
         return keys[0]
 
     def in_time(self, data, name, code, words=(), **how):
-        """The answer, and that it came within the deadline.  A machine that is busy with other tests
-        may be late itself: so it is late only if it is late three times."""
-        for _ in range(3):
-            done = self.answers(data, name, code, words, **how)
-            if done.seconds <= TIMEOUT + GRACE:
-                return done
-            self.t.note(f"{name}: {done.seconds:.2f} s")
-        raise AssertionError(f"{done.line} took longer than {TIMEOUT} + {GRACE} s three times")
+        """The answer where the store misbehaves, and that it did not come long after the deadline."""
+        done = self.answers(data, name, code, words, config=self.hasty, **how)
+        self.t.true(done.seconds < LATE, f"{done.line} took {done.seconds:.2f} s, less than {LATE}")
+        return done
 
 
 def later(name, by=30):
@@ -109,8 +107,8 @@ def _misbehaves(how, word):
             world.in_time(_world["recovery"], later(name), 254)
             world.in_time(_world["recovery"], "00000002.history", 254)
         world.way.behave()
-        world.in_time(_world["recovery"], name, 0)
-        world.in_time(_world["recovery"], later(name), 1)
+        world.answers(_world["recovery"], name, 0)
+        world.answers(_world["recovery"], later(name), 1)
 
     return case
 
@@ -126,7 +124,7 @@ def test_F1_P11_a_store_that_refuses_connections(t):
     world.in_time(_world["recovery"], later(names[1]), 254)
     world.in_time(_world["standby"], names[1], 1)
     world.way.accept()
-    world.in_time(_world["recovery"], names[1], 0)
+    world.answers(_world["recovery"], names[1], 0)
 
 
 def test_F1_a_listing_that_fails_proves_nothing(t):
@@ -135,7 +133,7 @@ def test_F1_a_listing_that_fails_proves_nothing(t):
     for how in (proxy.status(403), proxy.status(503), proxy.cut, proxy.stall, proxy.error_in_200):
         world.way.misbehave(how, "list-type=2")
         world.in_time(_world["recovery"], later(names[1]), 254)
-        world.in_time(_world["recovery"], names[1], 0)
+        world.answers(_world["recovery"], names[1], 0)
         world.way.behave()
 
 
@@ -146,7 +144,7 @@ def test_F1_a_recovering_server_stops_when_the_store_falls_silent_and_goes_on(t)
     names = world.write_segments(world.primary, 5)
     wanted = rows(world.primary)
     world.primary.stop()
-    pg = world.recovering(data, "r", "recovery.signal")
+    pg = world.recovering(data, "r", "recovery.signal", config=world.hasty)
     for how, word in ((proxy.stall, names[2]), (proxy.status(503), names[3]), (proxy.alter, names[3])):
         world.way.misbehave(how, word)
         pg.launch()
@@ -156,6 +154,7 @@ def test_F1_a_recovering_server_stops_when_the_store_falls_silent_and_goes_on(t)
         t.true(not os.path.exists(os.path.join(data, "pg_wal/RECOVERYXLOG")), "nothing was delivered")
         t.lacks(pg.log_text(), "selected new timeline", "the log")
     world.way.behave()
+    pg.configure(restore_command=cpam.restore_command(world.config))
     pg.start()
     pg.wait_sql("select pg_is_in_recovery()", "f")
     t.equal(rows(pg), wanted, "rows")
@@ -165,7 +164,7 @@ def test_F1_a_recovering_server_stops_when_the_store_falls_silent_and_goes_on(t)
 def test_trap1_a_promotion_waits_while_the_store_is_a_black_hole(t):
     world = S3World(t)
     data, wanted = fetch_finishing.of_timeline_2(world)
-    pg = world.recovering(data, "c", "standby.signal").start()
+    pg = world.recovering(data, "c", "standby.signal", config=world.hasty).start()
     pg.wait_sql("select count(*) from t", str(wanted))
     os.unlink(os.path.join(data, "pg_wal/00000002.history"))
     world.way.misbehave(proxy.stall)
@@ -220,18 +219,18 @@ def test_F1_fault5_a_delete_marker_is_no_absence(t):
     second.stop()
     client = world.server.client
     data = world.directory("r", *RECOVERY, state=IN_ARCHIVE_RECOVERY)
-    world.in_time(data, names[1], 0)
+    world.answers(data, names[1], 0)
     for name, wanted in ((names[1], "pg_wal/RECOVERYXLOG"), ("00000002.history",
                                                              "pg_wal/RECOVERYHISTORY")):
         client.delete(world.bucket, world.key(name))
-        done = world.in_time(data, name, 0, wanted=wanted)  # the version below is what was archived
+        done = world.answers(data, name, 0, wanted=wanted)  # the version below is what was archived
         t.holds(done.err, "delete marker", "stderr")
     # everything behind a marker, the newest segment too: still not the end of the archive
     for key in client.keys(world.bucket):
         if "/wal/" in key:
             client.delete(world.bucket, key)
-    world.in_time(data, names[2], 0)
-    world.in_time(data, later(names[2]), 1)
+    world.answers(data, names[2], 0)
+    world.answers(data, later(names[2]), 1)
 
 
 def test_F1_fault5_a_foreign_version_on_top_is_passed_over(t):
@@ -264,9 +263,9 @@ def test_F1_fault5_only_markers_are_no_absence(t):
     name = later(names[1])
     key = world.key(names[1]).replace(names[1], name)
     client.put(world.bucket, key, b"rubbish")
-    world.in_time(data, name, 254)
+    world.answers(data, name, 254)
     client.delete(world.bucket, key)
-    world.in_time(data, name, 254)
+    world.answers(data, name, 254)
 
 
 if __name__ == "__main__":

@@ -107,7 +107,7 @@ def test_P14_the_archiver_outlives_a_repository_that_is_away(t):
     os.rename(repo + ".away", repo)
     pg.sql("select pg_switch_wal() from (select txid_current()) t")
     # the archiver waits up to 60 s after three failures; a new segment wakes it
-    pg.wait_archived(waiting, timeout=100)
+    pg.wait_archived(waiting, timeout=240)
     t.equal(pg.sql("select pid from pg_stat_activity where backend_type = 'archiver'"), archiver,
             "the archiver's pid")
     t.equal(fetched(t, config, waiting) == content(os.path.join(pg.data, "pg_wal", waiting))

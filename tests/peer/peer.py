@@ -11,6 +11,10 @@ sys.path.insert(0, os.path.join(ROOT, "tests", "live"))
 import server  # noqa: E402
 from harness import tls, workspace  # noqa: E402
 
+PATIENT = 60000  # ms: the deadline of what has to succeed, on a slow and busy machine too
+HASTY = 2000  # ms: the deadline of what has to run into it
+LATE = 15  # s: by then it has
+
 DRIVER = os.environ.get("CPAM_STORE_DRIVER") or os.path.join(ROOT, "build/tests/peer/store_driver")
 
 
@@ -38,7 +42,7 @@ class Answer:
         return f"{self.status}: {self.text} [{self.hint}] after {self.seconds:.1f} s {self.err}"
 
 
-def drive(endpoint, *arguments, ca=None, bucket="cpam", deadline=20000, env=None, timeout=120,
+def drive(endpoint, *arguments, ca=None, bucket="cpam", deadline=PATIENT, env=None, timeout=120,
           access_key=server.ACCESS_KEY, secret_key=server.SECRET_KEY):
     """One run of the driver: an Answer.  deadline in ms."""
     line = [DRIVER, f"--endpoint={endpoint}", f"--bucket={bucket}", f"--deadline={deadline}"]
@@ -59,6 +63,12 @@ def expect(t, answer, status, words=(), what=""):
     t.true(answer.status == status, f"{what or 'the store'} says {status}, not {answer}")
     t.holds(answer.text, words, what or "the sentence")
     return answer
+
+
+def in_time(t, answer, what=""):
+    """A call whose deadline was HASTY or less has ended, and not much later.  That it is kept to the
+    microsecond is proven by the injected clock (http/http, fault/push_faults)."""
+    t.true(answer.seconds < LATE, f"{what or 'the driver'} ends within {LATE} s: {answer}")
 
 
 def file(t, name, size, seed=1):

@@ -48,6 +48,11 @@ def get(t, server, *more, **options):
         return answer, file.read()
 
 
+def deadline_for(status):
+    """Only what has to run into the deadline gets a short one."""
+    return peer.HASTY if status == "deadline" else peer.PATIENT
+
+
 # What a GET meets, and what has to come out: (fault, times, status, words).
 GETS = [
     ("reset", 1, "ok", ()), ("truncate", 1, "ok", ()), ("reset_in_body", 1, "ok", ()),
@@ -66,13 +71,14 @@ def test_F1_P11_a_get_delivers_everything_or_says_why_not_within_its_deadline(t)
     server, _, body = stored(t)
     for fault, times, status, words in GETS:
         server.fault = only("GET", fault, times)
-        answer, got = get(t, server, deadline=2500)
+        answer, got = get(t, server, deadline=deadline_for(status))
         what = f"a get that meets {fault}"
         if fault == "short":  # a shorter object under the same Content-Length is not to be told here:
             t.true(answer.status == "ok" and got == body[:SIZE // 2], f"{what}: {answer}")
             continue          # the sealed object's own end tells it (ranged reads below do know)
         peer.expect(t, answer, status, words, what)
-        t.true(answer.seconds < 3.5, f"{what} ends within a second of 2.5 s: {answer}")
+        if status == "deadline":
+            peer.in_time(t, answer, what)
         t.equal(got, body if status == "ok" else None, what)
 
 
@@ -113,9 +119,9 @@ def test_F1_absent_is_only_what_the_store_says_is_absent(t):
     refused = socket.create_server(("127.0.0.1", 0))
     port = refused.getsockname()[1]
     refused.close()
-    answer = peer.drive(f"http://127.0.0.1:{port}", "head", "wal/none", deadline=1500)
+    answer = peer.drive(f"http://127.0.0.1:{port}", "head", "wal/none", deadline=peer.HASTY)
     peer.expect(t, answer, "deadline", "connect")
-    t.true(answer.seconds < 2.5, str(answer))
+    peer.in_time(t, answer)
 
 
 def test_F5_a_delete_marker_is_not_absence(t):
@@ -169,9 +175,10 @@ def test_S2_S3_a_put_is_good_when_the_store_has_it_whole(t):
     for number, (fault, times, status, words) in enumerate(PUTS):
         server.fault = only("PUT", fault, times)
         key = f"put/{number}"
-        answer = peer.drive(server.endpoint, "put", key, path, deadline=2500)
+        answer = peer.drive(server.endpoint, "put", key, path, deadline=deadline_for(status))
         peer.expect(t, answer, status, words, f"a put that meets {fault}")
-        t.true(answer.seconds < 3.5, f"a put that meets {fault} ends within its time: {answer}")
+        if status == "deadline":
+            peer.in_time(t, answer, f"a put that meets {fault}")
         there = server.store.buckets["cpam"].current(key)
         if status in ("ok", "exists"):
             t.true(there is not None and there.body == body, f"the object after {fault}")
@@ -242,7 +249,7 @@ def test_S3_S5_a_stream_is_whole_or_leaves_nothing(t):
         return lambda request, _: once(request, _) if "uploadId" in request.argument else None
 
     server.fault = complete("error_200")
-    peer.expect(t, run("stream/error", deadline=6000), "deadline", "in the body of a success")
+    peer.expect(t, run("stream/error", deadline=20000), "deadline", "in the body of a success")
     server.fault = complete("lost_answer", 1)
     peer.expect(t, run("stream/lost"), "ok")
     t.true(bucket.current("stream/lost").body == body, "an object whose completion was not answered")
@@ -276,8 +283,9 @@ def test_S3_listings_that_lie_are_unknown(t):
     for fault, words in (("list_repeat_token", "goes"), ("list_no_token", "where to go on"),
                          ("error_200", "in the body of a success"), ("short", "can't be read")):
         server.fault = lambda request, _, fault=fault: fault if request.key == "" else None
-        answer = peer.drive(server.endpoint, "list", "wal/", "-", deadline=2000)
-        peer.expect(t, answer, "deadline" if fault == "error_200" else "unknown", words, fault)
+        status = "deadline" if fault == "error_200" else "unknown"
+        answer = peer.drive(server.endpoint, "list", "wal/", "-", deadline=deadline_for(status))
+        peer.expect(t, answer, status, words, fault)
 
 
 def test_P3_prepare_finds_a_store_that_overwrites(t):
@@ -313,23 +321,23 @@ def test_F2_prepare_finds_a_store_that_cannot_tell_the_end(t):
 def test_P11_slow_handshakes_and_servers_end_with_the_deadline(t):
     server, path, _ = stored(t, secure=True)
     server.stall_handshake = True
-    answer = peer.drive(server.endpoint, "head", KEY, ca=server.ca, deadline=2000)
+    answer = peer.drive(server.endpoint, "head", KEY, ca=server.ca, deadline=peer.HASTY)
     peer.expect(t, answer, "deadline", what="a stalled handshake")
-    t.true(answer.seconds < 3, str(answer))
+    peer.in_time(t, answer)
     server.stall_handshake = False
     # nothing but patience: the whole operation with its retries
     server.fault = only("HEAD", "stall")
-    answer = peer.drive(server.endpoint, "--patience=1500", "head", KEY, ca=server.ca, deadline=60000)
+    answer = peer.drive(server.endpoint, "--patience=1500", "head", KEY, ca=server.ca)
     peer.expect(t, answer, "deadline", what="a stalled server and patience")
-    t.true(answer.seconds < 2.5, str(answer))
+    peer.in_time(t, answer)
     # a stall is told from the deadline, and another connection may do better
     server.fault = only("HEAD", "stall", 1)
-    answer = peer.drive(server.endpoint, "--stall=1000", "head", KEY, ca=server.ca, deadline=20000)
+    answer = peer.drive(server.endpoint, "--stall=1000", "head", KEY, ca=server.ca)
     peer.expect(t, answer, "ok", what="a stall that passes")
     server.fault = only("PUT", "stall")
-    answer = peer.drive(server.endpoint, "put", "wal/2", path, ca=server.ca, deadline=2000)
+    answer = peer.drive(server.endpoint, "put", "wal/2", path, ca=server.ca, deadline=peer.HASTY)
     peer.expect(t, answer, "deadline", what="a put that is never answered")
-    t.true(answer.seconds < 3, str(answer))
+    peer.in_time(t, answer)
 
 
 def test_S10_a_clock_that_is_wrong_is_learnt_from_the_store(t):

@@ -32,7 +32,7 @@ def client(name):
     return found[-1]
 
 
-def wait_for(condition, timeout=60, what="", every=0.05):
+def wait_for(condition, timeout=180, what="", every=0.05):
     """Call condition() until it returns something true, and return that; RuntimeError after timeout."""
     end = time.monotonic() + timeout
     while True:
@@ -103,13 +103,13 @@ class Cluster:
                 start_new_session=True, **workspace.as_user())
         return self
 
-    def start(self, *options, timeout=120):
+    def start(self, *options, timeout=300):
         """Start, and wait until it answers a query.  RuntimeError with the log's end if it does not."""
         self.launch(*options)
         self.wait_ready(timeout)
         return self
 
-    def wait_ready(self, timeout=120):
+    def wait_ready(self, timeout=300):
         def ready():
             if self.process.poll() is not None:
                 raise RuntimeError(
@@ -119,7 +119,7 @@ class Cluster:
 
         wait_for(ready, timeout, f"{self.name} to accept connections")
 
-    def ended(self, timeout=120):
+    def ended(self, timeout=300):
         """Wait until the postmaster has ended by itself (a FATAL in recovery); its exit status."""
         wait_for(lambda: self.process is None or self.process.poll() is not None, timeout,
                  f"{self.name} to end")
@@ -128,7 +128,7 @@ class Cluster:
     def running(self):
         return self.process is not None and self.process.poll() is None
 
-    def stop(self, mode="fast", timeout=120):
+    def stop(self, mode="fast", timeout=300):
         """fast: SIGINT, smart: SIGTERM, immediate: SIGQUIT, crash: SIGKILL to the postmaster."""
         if not self.running():
             self.process = None
@@ -193,17 +193,17 @@ class Cluster:
         """A libpq connection string for this cluster."""
         return f"host={self.socket} port={PORT} dbname={database} user=postgres"
 
-    def psql(self, statement, check=True, database="postgres", timeout=120):
+    def psql(self, statement, check=True, database="postgres", timeout=300):
         """Run SQL (several statements allowed, each its own transaction); a CompletedProcess."""
         return workspace.run(
             [client("psql"), "-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1",
              self.connection(database)], check=check, timeout=timeout, stdin=statement)
 
-    def sql(self, statement, database="postgres", timeout=120):
+    def sql(self, statement, database="postgres", timeout=300):
         """The result as text: rows on lines, columns by |."""
         return self.psql(statement, database=database, timeout=timeout).stdout.strip()
 
-    def wait_sql(self, statement, wanted="t", timeout=60):
+    def wait_sql(self, statement, wanted="t", timeout=180):
         """Until the statement's result is wanted; errors (starting up, in recovery) are waited over."""
         def holds():
             done = self.psql(statement, check=False)
@@ -225,7 +225,7 @@ class Cluster:
         """Name of the segment being written."""
         return self.sql("select pg_walfile_name(pg_current_wal_insert_lsn())")
 
-    def wait_archived(self, segment, timeout=60):
+    def wait_archived(self, segment, timeout=180):
         """Until the archiver has reported this segment (or a later one of the timeline) done."""
         self.wait_sql(f"select last_archived_wal >= '{segment}' from pg_stat_archiver",
                       timeout=timeout)
@@ -251,7 +251,7 @@ class Cluster:
     def log_tail(self, lines=40):
         return "\n".join(self.log_text().splitlines()[-lines:])
 
-    def wait_log(self, words, timeout=60, count=1):
+    def wait_log(self, words, timeout=180, count=1):
         """Until the log holds these words (at least count times)."""
         wait_for(lambda: self.log_text().count(words) >= count, timeout,
                  f"the log of {self.name} to say {words!r}")
