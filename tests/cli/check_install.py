@@ -84,6 +84,7 @@ def main():
             report(os.access(path, os.X_OK), "program " + name)
             report(os.path.isfile(usr + "/share/man/man1/" + name + ".1"),
                    "manual page of " + name)
+        report(os.path.isfile(usr + "/share/man/man7/cpam_archive.7"), "manual page of cpam_archive")
         report(os.path.isfile(usr + "/share/man/man5/backup-config.yaml.5"),
                "manual page of backup-config.yaml")
         for built in os.environ["CPAM_MODULES"].split():
@@ -92,6 +93,9 @@ def main():
         for name in ("backup-config.yaml", "backup-config-minimal.yaml", "archive.conf",
                      "archive-library.conf", "recovery.conf"):
             report(os.path.isfile(samples + name), "sample " + name)
+        for name in sorted({"cpam-wal-worker", "cpam-wal-prefetch"} & set(sys.argv[1:])):
+            report(os.path.isfile("%s/lib/systemd/system/%s@.service" % (usr, name)),
+                   "unit of " + name)
         check_folder(root, "/etc/cpam", "root", 0o750)
         check_folder(root, "/var/lib/cpam/state", "postgres", 0o750)
         check_folder(root, "/var/spool/cpam", "postgres", 0o750)
