@@ -14,6 +14,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "cli/control_file.h"
+#include "io/control_load.h"
 #include "io/file.h"
 #include "page_report.h"
 #include "push_copy.h"
@@ -74,7 +75,7 @@ meet(struct push *push, struct cpam_err *err)
     CPAM_TRY(pgconn_open(request->io, cpam_buf_text(&push->conninfo), "cpam-base-push",
                          deadline_after(request->io, CONNECT_TIME), &push->conn, err));
     CPAM_TRY(server_check(request->io, push->conn, data, &push->facts, err));
-    CPAM_TRY(control_read(request->io, data, bytes, &push->control, err));
+    CPAM_TRY(control_load(request->io, data, bytes, &push->control, err));
     status = cluster_record_get(request->repo, push->facts.sysid, &push->record, err);
     if (status == CPAM_NOT_FOUND)
         return err->status = CPAM_FOREIGN;
@@ -186,7 +187,7 @@ copy_files(struct push *push, struct cpam_err *err)
 
         CPAM_TRY(page_report(&report, push->pages, push->summary, err));
     }
-    CPAM_TRY(control_read(request->io, data, bytes, &control, err));
+    CPAM_TRY(control_load(request->io, data, bytes, &control, err));
     return push_copy_text(push->copy, push->control_part, bytes, sizeof(bytes), err);
 }
 

@@ -7,7 +7,6 @@
  */
 #include "push_item.h"
 
-#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,13 +14,10 @@
 
 #include "backlog.h"
 #include "base/log.h"
-#include "io/file.h"
-#include "pg/control.h"
+#include "io/control_load.h"
 
 enum
 {
-    CONTROL_TRIES = 10,        /* pg_control is written without a lock that a reader could take */
-    CONTROL_PAUSE = 20 * 1000, /* us between them */
     PATH_LIMIT = 1 << 16
 };
 
@@ -64,32 +60,16 @@ push_item_sysid(const struct push_item *item)
 static enum cpam_status
 sysid_of(struct io *io, const char *dir, uint64_t *sysid, struct cpam_err *err)
 {
-    CPAM_AUTO(cpam_buf_clear) struct cpam_buf path = {0};
-    CPAM_AUTO(cpam_buf_clear) struct cpam_buf data = {0};
-    struct control control;
+    struct control control = {0};
+    enum cpam_status status = control_load(io, dir, NULL, &control, err);
 
-    *sysid = 0;
-    CPAM_TRY(cpam_buf_printf(&path, PATH_LIMIT, err, "%s/global/pg_control", dir));
-    const char *name = cpam_buf_text(&path);
-    if (name == NULL)
-        return cpam_fail(err, CPAM_NO_MEMORY, 0, "out of memory for a path");
-    for (int tries = 1;; tries++)
-    {
-        enum cpam_status status = file_read_all(io, name, CONTROL_FILE_SIZE, &data, err);
-
-        if (status == CPAM_NOT_FOUND || (status != CPAM_OK && err->sys == ENOTDIR))
-            return CPAM_OK;
-        CPAM_TRY(status);
-        status = control_parse(data.data, data.size, &control, err);
-        if (status == CPAM_OK)
-            break;
-        cpam_err_prefix(err, "\"%s\"", name);
-        if (status != CPAM_CORRUPT || tries == CONTROL_TRIES)
-            return status;
-        io->ops->sleep(io, CONTROL_PAUSE);
-    }
     *sysid = control.sysid;
-    return CPAM_OK;
+    if (status == CPAM_NOT_FOUND)
+    {
+        *sysid = 0;
+        return CPAM_OK;
+    }
+    return status;
 }
 
 /* dirname(dirname(path)), or NULL without memory. */

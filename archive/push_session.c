@@ -3,7 +3,6 @@
  */
 #include "push_session.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -11,18 +10,13 @@
 
 #include "base/log.h"
 #include "base/text.h"
+#include "io/control_load.h"
 #include "io/file.h"
 #include "pg/postmaster_pid.h"
 
 #define QUERY_TIME  INT64_C(60000000)    /* us for a query that only looks */
 #define START_TIME  INT64_C(14400000000) /* a spread checkpoint may take its time: 4 h */
 #define START_SLACK INT64_C(120)         /* s between the two start times a server notes */
-
-enum
-{
-    CONTROL_TRIES = 50,
-    CONTROL_PAUSE = 10000 /* us */
-};
 
 void
 server_facts_clear(struct server_facts *facts)
@@ -119,38 +113,6 @@ check_postmaster(struct io *io, const char *data, const char *const *values, str
     return CPAM_OK;
 }
 
-enum cpam_status
-control_read(struct io *io, const char *data, uint8_t bytes[CONTROL_FILE_SIZE], struct control *out,
-             struct cpam_err *err)
-{
-    CPAM_AUTO(cpam_buf_clear) struct cpam_buf path = {0};
-    CPAM_AUTO(cpam_buf_clear) struct cpam_buf content = {0};
-    enum cpam_status status = CPAM_CORRUPT;
-
-    CPAM_TRY(cpam_buf_printf(&path, 1 << 16, err, "%s/global/pg_control", data));
-    const char *name = cpam_buf_text(&path);
-    if (name == NULL)
-        return cpam_fail(err, CPAM_NO_MEMORY, 0, "no memory for a path");
-    /* the server writes it in one go, and we may still see half of it (trap 21) */
-    for (int i = 0; i < CONTROL_TRIES && status == CPAM_CORRUPT; i++)
-    {
-        if (i > 0)
-            io->ops->sleep(io, CONTROL_PAUSE);
-        content.size = 0;
-        CPAM_TRY(file_read_all(io, name, CONTROL_FILE_SIZE, &content, err));
-        status = control_parse(content.data, content.size, out, err);
-    }
-    if (status != CPAM_OK)
-    {
-        cpam_err_prefix(err, "\"%s\"", name);
-        return status;
-    }
-    if (content.size != CONTROL_FILE_SIZE)
-        return cpam_fail(err, CPAM_INVALID, 0, "\"%s\" has %zu bytes", name, content.size);
-    memcpy(bytes, content.data, CONTROL_FILE_SIZE);
-    return CPAM_OK;
-}
-
 static enum cpam_status
 check_control(struct io *io, const char *data, const char *theirs, uint64_t *sysid,
               struct cpam_err *err)
@@ -159,7 +121,7 @@ check_control(struct io *io, const char *data, const char *theirs, uint64_t *sys
     struct control control;
     char ours[32];
 
-    CPAM_TRY(control_read(io, data, bytes, &control, err));
+    CPAM_TRY(control_load(io, data, bytes, &control, err));
     CPAM_TRY(text_parse_u64(theirs, UINT64_MAX, sysid, err));
     snprintf(ours, sizeof(ours), "%" PRIu64, control.sysid);
     if (*sysid != control.sysid)
@@ -289,7 +251,7 @@ backup_start_check(struct io *io, const char *data, const struct backup_start *s
     struct control control;
     char theirs[LSN_TEXT_MAX], ours[LSN_TEXT_MAX];
 
-    CPAM_TRY(control_read(io, data, bytes, &control, err));
+    CPAM_TRY(control_load(io, data, bytes, &control, err));
     if (control.redo.at >= start->lsn.at)
         return CPAM_OK;
     lsn_format(start->lsn, theirs);

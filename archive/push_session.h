@@ -42,10 +42,6 @@ server_facts_clear_scoped_(struct server_facts *facts)
 enum cpam_status server_check(struct io *io, struct pgconn *conn, const char *data,
                               struct server_facts *out, struct cpam_err *err) CPAM_CHECK;
 
-/* pg_control of the data directory, read until its CRC holds; the bytes are the ones that held. */
-enum cpam_status control_read(struct io *io, const char *data, uint8_t bytes[CONTROL_FILE_SIZE],
-                              struct control *out, struct cpam_err *err) CPAM_CHECK;
-
 struct backup_start
 {
     struct lsn lsn;

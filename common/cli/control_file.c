@@ -3,7 +3,6 @@
  */
 #include "cli/control_file.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
@@ -11,12 +10,11 @@
 #include <string.h>
 
 #include "base/scope.h"
+#include "io/control_load.h"
 #include "io/file.h"
 
 enum
 {
-    CONTROL_TRIES = 20,
-    CONTROL_PAUSE = 20000, /* us between them */
     CONNINFO_MAX = 16 << 10
 };
 
@@ -31,27 +29,12 @@ path_in(const char *dir, const char *name, char out[PATH_MAX], struct cpam_err *
 enum cpam_status
 control_file_read(struct io *io, const char *data_dir, struct control *out, struct cpam_err *err)
 {
-    char path[PATH_MAX];
+    enum cpam_status status = control_load(io, data_dir, NULL, out, err);
 
-    CPAM_TRY(path_in(data_dir, "global/pg_control", path, err));
-    for (int tries = 1;; tries++)
-    {
-        CPAM_AUTO(cpam_buf_clear) struct cpam_buf data = {0};
-        enum cpam_status status = file_read_all(io, path, CONTROL_FILE_SIZE, &data, err);
-
-        if (status == CPAM_NOT_FOUND || (status == CPAM_IO && err->sys == ENOTDIR))
-            return cpam_fail(err, CPAM_USAGE, 0,
-                             "\"%s\" is not a data directory: it has no global/pg_control",
-                             data_dir);
-        CPAM_TRY(status);
-        status = control_parse(data.data, data.size, out, err);
-        if (status == CPAM_OK)
-            return CPAM_OK;
-        cpam_err_prefix(err, "\"%s\"", path);
-        if (status != CPAM_CORRUPT || tries == CONTROL_TRIES)
-            return status;
-        io->ops->sleep(io, CONTROL_PAUSE);
-    }
+    if (status == CPAM_NOT_FOUND)
+        return cpam_fail(err, CPAM_USAGE, 0,
+                         "\"%s\" is not a data directory: it has no global/pg_control", data_dir);
+    return status;
 }
 
 /* True if the process works in that directory: both by device and inode, whatever their names. */

@@ -12,7 +12,7 @@
 
 enum
 {
-    LOAD_TRIES = 20,
+    LOAD_TRIES = 25,
     LOAD_PAUSE = 20 * 1000 /* us between them */
 };
 
@@ -37,11 +37,11 @@ control_load(struct io *io, const char *data_dir, uint8_t bytes[CONTROL_FILE_SIZ
         status = control_parse(data.data, data.size, out, err);
         if (status == CPAM_OK)
         {
-            if (bytes != NULL)
-            {
-                memset(bytes, 0, CONTROL_FILE_SIZE);
-                memcpy(bytes, data.data, data.size);
-            }
+            if (bytes == NULL)
+                return CPAM_OK;
+            if (data.size != CONTROL_FILE_SIZE)
+                return cpam_fail(err, CPAM_INVALID, 0, "\"%s\" has %zu bytes", path, data.size);
+            memcpy(bytes, data.data, CONTROL_FILE_SIZE);
             return CPAM_OK;
         }
         cpam_err_prefix(err, "\"%s\"", path);

@@ -9,8 +9,8 @@
 
 /*
  * The server writes the file without a lock that a reader could take (postgresql.md, trap 21): it is
- * read again, with 20 ms between, until its CRC holds, 20 times at most.
- * bytes, if not NULL: what was read, zeros behind a file that is shorter than it should be.
+ * read again, with 20 ms between, until its CRC holds, 25 times at most.
+ * bytes, if not NULL: all that was read; a file that is shorter than it has to be is CPAM_INVALID then.
  * CPAM_NOT_FOUND: data_dir is no data directory (it or the file is not there; ENOENT or ENOTDIR in
  * err->sys).
  */

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/bytes.h"
+#include "io/control_load.h"
 #include "pg/crc32c.h"
 #include "push_session.h"
 
@@ -353,13 +354,13 @@ START_TEST(trap21_torn_pg_control_is_read_again)
     le32_put(junk + 12, 202209061);
     file("global/pg_control", junk, sizeof(junk));
     torn_left = 3;
-    ck_ok(control_read(&tearing, root, bytes, &found, &err), &err);
+    ck_ok(control_load(&tearing, root, bytes, &found, &err), &err);
     ck_assert_int_eq(torn_left, 0);
     ck_assert_uint_eq(found.sysid, SYSID);
     /* never mended: it ends */
     file("global/pg_control", junk, sizeof(junk));
     torn_left = 0;
-    ck_assert_int_ne(control_read(&tearing, root, bytes, &found, &err), CPAM_OK);
+    ck_assert_int_ne(control_load(&tearing, root, bytes, &found, &err), CPAM_OK);
 }
 END_TEST
 
