@@ -24,6 +24,7 @@
 enum
 {
     REPORT_MAX = 1 << 20,
+    TIMELINES_MAX = 4096,
     ARCHIVER_TRIES = 3 /* NUM_ARCHIVE_RETRIES of pgarch.c, in a row */
 };
 
@@ -268,6 +269,47 @@ check_backups(struct check *check, struct cpam_err *err)
     return CPAM_OK;
 }
 
+/* Ask 6: a timeline that has WAL and no history can't be recovered along, and may be chosen again. */
+static enum cpam_status
+check_timelines(struct check *check, struct repo *repo, const char *name, struct cpam_err *err)
+{
+    CPAM_AUTO(free) struct timeline *known = calloc(TIMELINES_MAX, sizeof(*known));
+    size_t count = 0;
+
+    if (known == NULL)
+        return cpam_fail(err, CPAM_NO_MEMORY, 0, "no memory for the timelines");
+    CPAM_TRY(wal_archive_timelines(repo, check->control.sysid, known, TIMELINES_MAX, &count, err));
+    for (size_t i = 0; i < count; i++)
+    {
+        char history[ARCHIVE_NAME_MAX];
+        struct object_header header;
+
+        if (known[i].id == 1)
+            continue;
+        snprintf(history, sizeof(history), "%08" PRIX32 ".history", known[i].id);
+        enum cpam_status status =
+            wal_archive_header(repo, check->control.sysid, history, &header, err);
+        if (status == CPAM_NOT_FOUND)
+            snprintf(check->finding, sizeof(check->finding),
+                     "repository \"%s\" has WAL of timeline %" PRIu32 " and no \"%s\": nobody can "
+                     "recover along it; the server that has this file in pg_wal brings it with "
+                     "its next segment, or push it with cpam-wal-push",
+                     name, known[i].id, history);
+        else
+            CPAM_TRY(status);
+    }
+    return CPAM_OK;
+}
+
+static enum cpam_status
+check_histories(struct check *check, struct cpam_err *err)
+{
+    for (size_t i = 0; i < check->count; i++)
+        CPAM_TRY(check_timelines(check, repository_repo(check->repositories[i].opened),
+                                 check->repositories[i].settings->name, err));
+    return CPAM_OK;
+}
+
 static enum cpam_status
 verdict(struct check *check, struct cpam_buf *out, struct cpam_err *err)
 {
@@ -329,6 +371,7 @@ check_all(struct check *check, struct cpam_err *err)
     CPAM_TRY(check_server_open(&check->server, err));
     CPAM_TRY(check_segment(check, err));
     CPAM_TRY(check_backups(check, err));
+    CPAM_TRY(check_histories(check, err));
     return print_verdict(check, err);
 }
 

@@ -1,5 +1,5 @@
 /*
- * repo_parts.h - the three things cpam-repo does.
+ * repo_parts.h - the things cpam-repo does.
  */
 #ifndef CPAM_OPERATE_REPO_PARTS_H
 #define CPAM_OPERATE_REPO_PARTS_H
@@ -12,6 +12,19 @@ enum cpam_status repo_create_run(struct cli *cli, struct cpam_err *err) CPAM_CHE
 enum cpam_status repo_check_run(struct cli *cli, struct cpam_err *err) CPAM_CHECK;
 enum cpam_status repo_claim_run(struct cli *cli, const char *data_dir,
                                 struct cpam_err *err) CPAM_CHECK;
+
+/* Of "resolve" alone. */
+struct repo_options
+{
+    const char *keep; /* "archived", "local", or NULL */
+    const char *file; /* NULL: pg_wal/NAME of the data directory */
+    const char *reason;
+    bool yes;
+};
+/* name: of the file two contents claim. */
+enum cpam_status repo_resolve_run(struct cli *cli, const char *name,
+                                  struct cpam_err *err) CPAM_CHECK;
+enum cpam_status repo_quarantine_run(struct cli *cli, struct cpam_err *err) CPAM_CHECK;
 
 /* True for the repositories the command is about: all, or the one of --repo. */
 bool repo_is_meant(const struct cli *cli, const struct repository_settings *repository);

@@ -67,6 +67,7 @@ tell_absence(struct repo *repo, uint64_t sysid, const struct archive_name *name,
     bool more = false, aside = false;
 
     CPAM_TRY(record_check(repo, sysid, err));
+    CPAM_TRY(wal_archive_conflict(repo, sysid, name, err));
     CPAM_TRY(wal_archive_put_aside(repo, sysid, name, &aside, err));
     if (aside)
     {
@@ -114,6 +115,30 @@ absence_of(struct repo *repo, uint64_t sysid, const struct archive_name *name,
     return status;
 }
 
+/*
+ * What was read is verified: is it the only content of its name (F13)?  Where that can't be told it
+ * goes out all the same: a listing that fails must not keep a server from its WAL.
+ */
+static enum cpam_status
+no_conflict(const struct round *round, struct repo *repo, uint64_t sysid, struct cpam_err *err)
+{
+    struct io *io = round->request->io;
+    struct store *store = repo_store(repo);
+    const struct deadline whole = store->deadline;
+
+    if (whole.at != 0)
+        store->deadline = deadline_after(io, deadline_left(io, whole) / 2);
+    enum cpam_status status =
+        wal_archive_conflict(repo, sysid, &round->request->situation->name, err);
+    store->deadline = whole;
+    if (status == CPAM_EXISTS)
+        cpam_err_prefix(err, "repository \"%s\"", repo_name(repo));
+    if (status == CPAM_OK || status == CPAM_EXISTS)
+        return status;
+    cpam_log(LOG_WARNING, "whether other contents lie beside it could not be told: %s", err->text);
+    return CPAM_OK;
+}
+
 /* The file goes out whole, verified and of the right length, or the delivery is empty again. */
 static enum cpam_status
 deliver(const struct round *round, struct repo *repo, uint64_t sysid, struct cpam_err *err)
@@ -131,6 +156,7 @@ deliver(const struct round *round, struct repo *repo, uint64_t sysid, struct cpa
                          "the archived file has %" PRIu64 " bytes, but pg_control here says that "
                          "segments have %" PRIu32,
                          size, situation->control.segment_size);
+    CPAM_TRY(no_conflict(round, repo, sysid, err));
     return fetch_delivery_publish(round->delivery, err);
 }
 
@@ -140,14 +166,8 @@ ask_once(const struct round *round, struct repo *repo, uint64_t sysid, enum fetc
          struct cpam_err *err)
 {
     const struct archive_name *name = &round->request->situation->name;
-    enum cpam_status status = wal_archive_conflict(repo, sysid, name, err);
+    enum cpam_status status = deliver(round, repo, sysid, err);
 
-    if (status != CPAM_OK)
-    {
-        cpam_err_prefix(err, "repository \"%s\"", repo_name(repo));
-        return status;
-    }
-    status = deliver(round, repo, sysid, err);
     if (status == CPAM_OK)
     {
         *outcome = FETCH_DELIVERED;

@@ -72,6 +72,16 @@ know_id(struct putting *put, struct cpam_err *err)
     return CPAM_OK;
 }
 
+enum cpam_status
+wal_item_content_id(struct repo *repo, struct wal_item *item, uint8_t out[CONTENT_ID_SIZE],
+                    struct cpam_err *err)
+{
+    char key[LAYOUT_KEY_MAX];
+
+    layout_wal(item->sysid, &item->name, key);
+    return wal_content_id(repo, item, key, out, err);
+}
+
 /* Compares what is stored with the item while it is read, and keeps its first page. */
 struct comparing
 {
@@ -198,8 +208,11 @@ refuse_other(struct putting *put, const struct object_header *stored, const stru
               "%" PRIu64 " bytes, system identifier %" PRIu64 ", timeline %s",
               item->name.text, when, theirs, stored->raw_length, stored->sysid, stored_timeline,
               ours, item->size, item->sysid, our_timeline);
-    cpam_err_hint(err, "nothing was changed; two servers are writing the same timeline, or one was "
-                       "restored without a new one: find out which of them is the real one");
+    cpam_err_hint(err,
+                  "nothing was changed; two servers are writing the same timeline, or one was "
+                  "restored without a new one: find out which of them is the real one; \"cpam-repo "
+                  "resolve %s\" shows both sides, and puts the other one aside",
+                  item->name.text);
     return CPAM_EXISTS;
 }
 

@@ -27,6 +27,11 @@ enum cpam_status wal_item_read(struct io *io, const char *path, const char *name
 void wal_item_free(struct wal_item *item);
 CPAM_SCOPED(wal_item_free, struct wal_item);
 uint64_t wal_item_sysid(const struct wal_item *item);
+uint64_t wal_item_size(const struct wal_item *item);               /* bytes */
+const struct wal_page *wal_item_page(const struct wal_item *item); /* NULL: it is no WAL */
+/* The id its content has in this repository. */
+enum cpam_status wal_item_content_id(struct repo *repo, struct wal_item *item,
+                                     uint8_t out[CONTENT_ID_SIZE], struct cpam_err *err) CPAM_CHECK;
 
 /*
  * Make the item durable in this repository.

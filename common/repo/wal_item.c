@@ -40,6 +40,12 @@ wal_item_sysid(const struct wal_item *item)
     return item->sysid;
 }
 
+uint64_t
+wal_item_size(const struct wal_item *item)
+{
+    return item->size;
+}
+
 static bool
 is_wal(const struct archive_name *name)
 {
@@ -50,6 +56,12 @@ static enum cpam_status
 changed_size(const struct wal_item *item, struct cpam_err *err)
 {
     return cpam_fail(err, CPAM_INVALID, 0, "\"%s\" changed its size while it was read", item->path);
+}
+
+const struct wal_page *
+wal_item_page(const struct wal_item *item)
+{
+    return is_wal(&item->name) ? &item->page : NULL;
 }
 
 /* Exactly item->size bytes, and then the end of the file. */
