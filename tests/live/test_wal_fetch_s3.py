@@ -34,6 +34,9 @@ class S3World(World):
         entry = self.server.repository(self.bucket, secret_file=secret, endpoint=self.way.endpoint)
         del entry["ca_file"]
         wal_fetch.setdefault("timeout", "60s")
+        # each call asks the store: what was fetched ahead would answer for one that is gone
+        # (test_wal_prefetch.py has that)
+        wal_fetch.setdefault("prefetch", 0)
         super().__init__(t, [entry], **wal_fetch)
         self.hasty = self.write_config("hasty.yaml", self.primary, [entry],
                                        dict(wal_fetch, timeout=f"{TIMEOUT}s"))

@@ -20,9 +20,9 @@ def user():
     return pwd.getpwnam("postgres") if os.geteuid() == 0 else pwd.getpwuid(os.geteuid())
 
 
-def make():
+def make(below=ROOT_FOLDER):
     """A new folder, 0755, of that user; `remove` it afterwards."""
-    path = tempfile.mkdtemp(prefix="cpam-", dir=ROOT_FOLDER)
+    path = tempfile.mkdtemp(prefix="cpam-", dir=below)
     os.chmod(path, 0o755)
     give(path)
     return path
