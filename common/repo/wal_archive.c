@@ -7,18 +7,16 @@
  * A name that is taken after all is compared in the same way: it may be our own object, whose
  * answer was lost (format-1.md fault 29).
  */
-#include <inttypes.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "base/log.h"
-#include "base/text.h"
 #include "io/file.h"
 #include "repo/layout.h"
 #include "repo/object_read.h"
 #include "repo/quarantine.h"
 #include "repo/repo_known.h"
 #include "repo/wal_item.h"
+#include "repo/wal_refuse.h"
 #include "repo/wal_seal.h"
 
 static const enum object_kind kinds[] = {
@@ -88,33 +86,49 @@ struct comparing
     struct sink base;
     struct putting *put;
     uint64_t at;
-    bool differs;
+    uint64_t differs_at; /* the first byte that differs, WAL_NOT_COMPARED: none so far */
     uint8_t head[WAL_LONG_HEADER_SIZE];
 };
 
-static enum cpam_status
-compare_piece(struct wal_item *item, const void *data, size_t size, uint64_t at, bool *differs,
-              struct cpam_err *err)
+/* Where two pieces begin to differ; size: nowhere. */
+static size_t
+first_difference(const uint8_t *one, const uint8_t *other, size_t size)
 {
+    size_t at = 0;
+
+    if (memcmp(one, other, size) == 0)
+        return size;
+    while (one[at] == other[at])
+        at++;
+    return at;
+}
+
+/* What is stored from self->at on, against the item's content there. */
+static enum cpam_status
+compare_piece(struct comparing *self, const uint8_t *data, size_t size, struct cpam_err *err)
+{
+    struct wal_item *item = self->put->item;
     uint8_t piece[16 << 10];
 
-    if (size > item->size || at > item->size - size)
-    {
-        *differs = true;
-        return CPAM_OK;
-    }
-    if (item->fd < 0)
-    {
-        *differs = memcmp(item->data.data + at, data, size) != 0;
-        return CPAM_OK;
-    }
-    for (size_t done = 0; done < size && !*differs;)
+    for (size_t done = 0; done < size && self->differs_at == WAL_NOT_COMPARED;)
     {
         size_t want = size - done < sizeof(piece) ? size - done : sizeof(piece);
-        size_t got;
+        uint64_t at = self->at + done;
+        const uint8_t *ours = piece;
+        size_t got, same;
 
-        CPAM_TRY(file_read_at(item->io, item->fd, item->path, piece, want, at + done, &got, err));
-        *differs = got != want || memcmp(piece, (const uint8_t *) data + done, want) != 0;
+        if (item->fd >= 0)
+            CPAM_TRY(file_read_at(item->io, item->fd, item->path, piece, want, at, &got, err));
+        else
+        {
+            uint64_t left = at < item->size ? item->size - at : 0;
+
+            ours = item->data.data + (left > 0 ? at : 0);
+            got = left < want ? (size_t) left : want;
+        }
+        same = first_difference(ours, data + done, got);
+        if (same < want)
+            self->differs_at = at + same;
         done += want;
     }
     return CPAM_OK;
@@ -124,7 +138,6 @@ static enum cpam_status
 compare_write(struct sink *sink, const void *data, size_t size, struct cpam_err *err)
 {
     struct comparing *self = (struct comparing *) sink;
-    struct wal_item *item = self->put->item;
 
     if (self->at < sizeof(self->head))
     {
@@ -132,8 +145,7 @@ compare_write(struct sink *sink, const void *data, size_t size, struct cpam_err 
 
         memcpy(self->head + self->at, data, size < room ? size : room);
     }
-    if (!self->differs)
-        CPAM_TRY(compare_piece(item, data, size, self->at, &self->differs, err));
+    CPAM_TRY(compare_piece(self, data, size, err));
     self->at += size;
     return CPAM_OK;
 }
@@ -152,6 +164,15 @@ compare_free(struct sink *sink)
     (void) sink; /* lives on its user's stack */
 }
 
+/* What has the name. */
+struct found
+{
+    struct object_header header;
+    struct wal_page page; /* with has_page */
+    bool same, has_page;
+    uint64_t differs_at; /* or WAL_NOT_COMPARED: only ids were */
+};
+
 /*
  * Read what is stored, all of it, and compare: what is answered 0 has to be there in every byte, and
  * a header that says so is not enough (whoever can write to the store can cut an object off behind
@@ -160,60 +181,31 @@ compare_free(struct sink *sink)
  * same content, and the writer's signature over all frames that it is all there.
  */
 static enum cpam_status
-compare_content(struct putting *put, struct object_header *stored, bool *same,
-                struct wal_page *page, bool *has_page, struct cpam_err *err)
+compare_content(struct putting *put, struct found *found, struct cpam_err *err)
 {
     static const struct sink_ops ops = {compare_write, compare_finish, compare_free};
-    struct comparing compare = {.base.ops = &ops, .put = put};
+    struct comparing compare = {.base.ops = &ops, .put = put, .differs_at = WAL_NOT_COMPARED};
     struct object_want want = {
         .kind = wal_object_kind(put->item->name.kind), .sysid = put->item->sysid, .name = put->key};
     struct cpam_err ignored;
 
     if (!keyring_can_open(repo_keyring(put->repo)))
     {
-        CPAM_TRY(object_prove(put->repo, &want, WAL_HELD_MAX, stored, err));
+        CPAM_TRY(object_prove(put->repo, &want, WAL_HELD_MAX, &found->header, err));
         CPAM_TRY(know_id(put, err));
-        *same = stored->raw_length == put->item->size &&
-                memcmp(stored->content_id, put->content_id, CONTENT_ID_SIZE) == 0;
+        found->same = found->header.raw_length == put->item->size &&
+                      memcmp(found->header.content_id, put->content_id, CONTENT_ID_SIZE) == 0;
         return CPAM_OK;
     }
-    CPAM_TRY(object_read(put->repo, &want, WAL_HELD_MAX, &compare.base, stored, err));
-    *same = !compare.differs && compare.at == put->item->size;
-    *has_page = compare.at >= sizeof(compare.head) &&
-                wal_page_parse(compare.head, sizeof(compare.head), page, &ignored) == CPAM_OK;
+    CPAM_TRY(object_read(put->repo, &want, WAL_HELD_MAX, &compare.base, &found->header, err));
+    if (compare.differs_at == WAL_NOT_COMPARED && compare.at != put->item->size)
+        compare.differs_at = compare.at; /* the stored one ends there */
+    found->differs_at = compare.differs_at;
+    found->same = compare.differs_at == WAL_NOT_COMPARED;
+    found->has_page =
+        compare.at >= sizeof(compare.head) &&
+        wal_page_parse(compare.head, sizeof(compare.head), &found->page, &ignored) == CPAM_OK;
     return CPAM_OK;
-}
-
-static enum cpam_status
-refuse_other(struct putting *put, const struct object_header *stored, const struct wal_page *page,
-             struct cpam_err *err)
-{
-    char theirs[2 * CONTENT_ID_SIZE + 1], ours[2 * CONTENT_ID_SIZE + 1], when[TEXT_TIME_MAX];
-    const struct wal_item *item = put->item;
-    char stored_timeline[32] = "not looked at";
-    char our_timeline[32];
-
-    text_hex(stored->content_id, CONTENT_ID_SIZE, theirs);
-    text_hex(put->content_id, CONTENT_ID_SIZE, ours);
-    text_format_time(stored->created, when);
-    if (page != NULL)
-        snprintf(stored_timeline, sizeof(stored_timeline), "%" PRIu32, page->timeline.id);
-    else if (item->name.kind == ARCHIVE_HISTORY)
-        snprintf(stored_timeline, sizeof(stored_timeline), "%" PRIu32, item->name.timeline.id);
-    snprintf(our_timeline, sizeof(our_timeline), "%" PRIu32,
-             item->page.timeline.id != 0 ? item->page.timeline.id : item->name.timeline.id);
-    cpam_fail(err, CPAM_EXISTS, 0,
-              "\"%s\" is archived with other content: stored since %s, content id %s, %" PRIu64
-              " bytes, system identifier %" PRIu64 ", timeline %s; refused now: content id %s, "
-              "%" PRIu64 " bytes, system identifier %" PRIu64 ", timeline %s",
-              item->name.text, when, theirs, stored->raw_length, stored->sysid, stored_timeline,
-              ours, item->size, item->sysid, our_timeline);
-    cpam_err_hint(err,
-                  "nothing was changed; two servers are writing the same timeline, or one was "
-                  "restored without a new one: find out which of them is the real one; \"cpam-repo "
-                  "resolve %s\" shows both sides, and puts the other one aside",
-                  item->name.text);
-    return CPAM_EXISTS;
 }
 
 enum verdict
@@ -227,13 +219,11 @@ enum verdict
 static enum cpam_status
 look(struct putting *put, enum verdict *verdict, uint8_t h[SHA256_SIZE], struct cpam_err *err)
 {
-    struct object_header stored;
-    struct wal_page page;
-    bool same = false, has_page = false;
+    struct found found = {.differs_at = WAL_NOT_COMPARED};
     enum cpam_status status;
 
     *verdict = VERDICT_ABSENT;
-    status = compare_content(put, &stored, &same, &page, &has_page, err);
+    status = compare_content(put, &found, err);
     /* with nothing but a marker, the name is free for put-if-absent to decide */
     if (status == CPAM_NOT_FOUND || status == CPAM_UNKNOWN)
         return CPAM_OK;
@@ -249,12 +239,18 @@ look(struct putting *put, enum verdict *verdict, uint8_t h[SHA256_SIZE], struct 
     if (status != CPAM_OK)
         return err->status = status == CPAM_FOREIGN ? CPAM_CORRUPT : status;
     if (h != NULL)
-        memcpy(h, stored.h, SHA256_SIZE);
-    *verdict = same ? VERDICT_SAME : VERDICT_OTHER;
-    if (same)
+        memcpy(h, found.header.h, SHA256_SIZE);
+    *verdict = found.same ? VERDICT_SAME : VERDICT_OTHER;
+    if (found.same)
         return CPAM_OK;
     CPAM_TRY(know_id(put, err));
-    refuse_other(put, &stored, has_page ? &page : NULL, err);
+    struct wal_refusal refusal = {.repo = put->repo,
+                                  .item = put->item,
+                                  .content_id = put->content_id,
+                                  .stored = &found.header,
+                                  .page = found.has_page ? &found.page : NULL,
+                                  .differs_at = found.differs_at};
+    wal_refuse(&refusal, err);
     return CPAM_OK;
 }
 

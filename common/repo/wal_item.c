@@ -104,9 +104,9 @@ open_item(struct wal_item *item, struct cpam_err *err)
     return is_wal(&item->name) ? CPAM_OK : read_whole(item, err);
 }
 
-/* <dirname(path)>/<TLI>.history, where PostgreSQL keeps it while it writes that timeline. */
-static enum cpam_status
-local_history(struct wal_item *item, struct history **out, struct cpam_err *err)
+enum cpam_status
+wal_item_history(const struct wal_item *item, struct timeline timeline, struct history **out,
+                 struct cpam_err *err)
 {
     CPAM_AUTO(cpam_buf_clear) struct cpam_buf path = {0};
     CPAM_AUTO(cpam_buf_clear) struct cpam_buf text = {0};
@@ -114,12 +114,12 @@ local_history(struct wal_item *item, struct history **out, struct cpam_err *err)
     int dir = slash == NULL ? 0 : (int) (slash - item->path + 1);
 
     CPAM_TRY(cpam_buf_printf(&path, 1 << 16, err, "%.*s%08" PRIX32 ".history", dir, item->path,
-                             item->name.timeline.id));
+                             timeline.id));
     const char *name = cpam_buf_text(&path);
     if (name == NULL)
         return cpam_fail(err, CPAM_NO_MEMORY, 0, "no memory for a path");
     CPAM_TRY(file_read_all(item->io, name, HISTORY_FILE_MAX, &text, err));
-    return history_parse(item->name.timeline, cpam_buf_text(&text), text.size, out, err);
+    return history_parse(timeline, cpam_buf_text(&text), text.size, out, err);
 }
 
 /* Requirements row P7, and trap 2: after a promotion the first segment is a copy of the parent's. */
@@ -144,7 +144,7 @@ check_wal(struct wal_item *item, uint64_t sysid, struct cpam_err *err)
     {
         struct cpam_err why;
 
-        if (local_history(item, &history, &why) != CPAM_OK)
+        if (wal_item_history(item, item->name.timeline, &history, &why) != CPAM_OK)
         {
             cpam_fail(err, CPAM_INVALID, 0,
                       "\"%s\" begins with a page of timeline %" PRIu32

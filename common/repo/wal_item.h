@@ -26,6 +26,10 @@ struct wal_item
     int fd;                             /* of them; -1 when the content is in memory */
 };
 
+/* <dirname(path)>/<timeline>.history, where PostgreSQL keeps those it knows. */
+enum cpam_status wal_item_history(const struct wal_item *item, struct timeline timeline,
+                                  struct history **out, struct cpam_err *err) CPAM_CHECK;
+
 /*
  * Hands the whole content to fn, in order, in chunks of WAL_ITEM_CHUNK bytes and a shorter last one.
  * It fails where a file is no longer what was checked when it was opened: of another size, or with

@@ -251,10 +251,11 @@ START_TEST(ask7_what_is_put_aside_stays_bound_to_its_name)
     snprintf(key, sizeof(key), "%.190s", there->key);
     snprintf(record, sizeof(record), "%s.json", key);
     key[strlen(key) - 1] = '5';
-    struct memory_version *text = memory_current(&self.bucket, record);
     memory_overwrite(&self.bucket, key, there->versions[0].data, there->versions[0].size);
+    /* a copy: what is overwritten next moves the objects */
+    const struct memory_version text = *memory_current(&self.bucket, record);
     snprintf(record, sizeof(record), "%s.json", key);
-    memory_overwrite(&self.bucket, record, text->data, text->size);
+    memory_overwrite(&self.bucket, record, text.data, text.size);
 
     static const char other[] = "000000010000000000000005";
     uint8_t *data = wal_bytes(REPO_SYSID, 1, 5 << 20, 1 << 20, 1);
