@@ -9,6 +9,8 @@ import subprocess
 
 from push_world import World, name, programs, segment, tap, workspace
 
+from harness import cluster
+
 WANTED = "pg_wal/RECOVERYXLOG"
 
 
@@ -57,6 +59,14 @@ class Archive(World):
         for one in os.listdir(self.pg_wal):
             os.unlink(f"{self.pg_wal}/{one}")
         return there
+
+
+def has_socket(pid):
+    try:
+        return any(os.readlink(f"/proc/{pid}/fd/{fd}").startswith("socket:")
+                   for fd in os.listdir(f"/proc/{pid}/fd"))
+    except OSError:  # one was closed while it was looked at
+        return False
 
 
 @tap.limit(600)
@@ -117,6 +127,27 @@ def test_F1_F4_the_worker_failing_or_killed_at_any_call(t):
         w.whole_or_absent(4, "the fault is gone")
         workspace.end_workers(w.folder)
     t.true(0 in seen, f"answers: {seen}")
+
+
+def test_F4_trap14_a_stop_of_the_server_ends_the_front_by_the_signal(t):
+    """While it waits for a worker that does not answer."""
+    w = Archive(t, "cpam-wal-fetch")
+    w.expect(w.ask(1), 0)
+    w.whole_or_absent(1, "no fault")
+    workers = list(workspace.workers(w.folder))
+    t.equal(len(workers), 1, "workers")
+    os.kill(workers[0], signal.SIGSTOP)
+    try:
+        front = subprocess.Popen(
+            [f"{w.programs}/cpam-wal-fetch", "--config", w.config, name(1, 8), WANTED],
+            cwd=w.data, env=workspace.environment(), stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, **workspace.as_user())
+        cluster.wait_for(lambda: has_socket(front.pid), 30, "the front to ask")
+        front.terminate()
+        t.equal(front.wait(30), -signal.SIGTERM, "how it ended")
+    finally:
+        os.kill(workers[0], signal.SIGCONT)
+    t.true(not w.whole_or_absent(8, "the signal"), "nothing is delivered")
 
 
 def test_trap14_a_segment_fetched_ahead_is_not_given_to_the_next_server(t):

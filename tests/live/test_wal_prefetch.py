@@ -12,7 +12,7 @@ import subprocess
 from fetch_finishing import rows, timeline, wrapper
 from fetch_world import IN_ARCHIVE_RECOVERY, IN_PRODUCTION, World
 from harness import cluster, cpam, proxy, tap, workspace
-from test_wal_fetch_s3 import S3World
+from test_wal_fetch_s3 import MISBEHAVIOURS, S3World
 
 RECOVERY = ("recovery.signal", "postmaster.pid")
 STANDBY = ("standby.signal", "postmaster.pid")
@@ -166,17 +166,44 @@ def test_F10_a_standby_reaches_streaming_while_the_archive_grows(t):
     data = world.copy(world.primary, "s")
     world.write_segments(world.primary, 5)
     pg = world.recovering(data, "s", "standby.signal",
+                          command=wrapper(world, "tell.sh", 'echo "polled $1" >&2'),
                           primary_conninfo=world.primary.connection()).start()
 
     def streams():
         world.primary.sql("insert into t values (7); select pg_switch_wal()")
-        return world.primary.sql("select count(*) from pg_stat_replication where state = 'streaming'") == "1"
+        return "started streaming" in pg.log_text()
 
     cluster.wait_for(streams, 60, "the standby to stream")
-    # within two polls: the segment that was not there was asked for at most twice
-    asked = [line for line in pg.log_text().splitlines() if "started streaming" in line]
-    t.equal(len(asked), 1, "how often it began to stream")
     pg.wait_sql("select count(*) from t", str(rows(world.primary)))
+    before, _, after = pg.log_text().partition("started streaming WAL from primary at ")
+    log, _, low = after.split()[0].partition("/")
+    begins = "%08X%08X" % (int(log, 16), int(low, 16) >> 20)
+    t.true(1 <= before.count(f"polled 00000001{begins}") <= 2,
+           f"polls for {begins} before it streams:\n{before}")
+
+
+MISBEHAVE = ("stalls", "answers_503", "resets", "trickles_the_segment", "shortens_the_segment",
+             "alters_the_segment")
+
+
+@tap.limit(600)
+def test_F1_F3_P11_a_store_that_misbehaves_behind_the_worker(t):
+    """Nothing of it is ever offered, and the answer comes in time.  Each change of the configuration
+    makes another worker, which has nothing yet."""
+    world = S3World(t, prefetch=6)
+    names = world.begin(4)
+    world.primary.stop()
+    recovery = world.directory("r", *RECOVERY, state=IN_ARCHIVE_RECOVERY)
+    standby = world.directory("s", *STANDBY, state=IN_ARCHIVE_RECOVERY)
+    t.defer(world.way.behave)
+    for what in MISBEHAVE:
+        how, word = MISBEHAVIOURS[what]
+        world.way.misbehave(how, word.format(names[1]))
+        world.in_time(recovery, names[1], 254)
+        world.in_time(standby, names[1], 1)
+        world.way.behave()
+        for name in names[:3]:
+            world.answers(recovery, name, 0)
 
 
 HARM = {
