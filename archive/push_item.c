@@ -196,11 +196,26 @@ put_history(struct repo *repo, const struct push_item *item, struct cpam_err *er
 }
 
 enum cpam_status
+push_item_put_how(struct repo *repo, const struct push_item *item, const struct push_item_how *how,
+                  struct push_item_result *result, struct cpam_err *err)
+{
+    *result = (struct push_item_result){0};
+    if (!how->history_there || item->history == NULL)
+        CPAM_TRY(put_history(repo, item, err));
+    result->history_put = item->history != NULL;
+    return wal_archive_put_how(repo, item->file, &how->wal, &result->was_there, err);
+}
+
+enum cpam_status
 push_item_put(struct repo *repo, const struct push_item *item, bool *was_there,
               struct cpam_err *err)
 {
-    CPAM_TRY(put_history(repo, item, err));
-    return wal_archive_put(repo, item->file, was_there, err);
+    static const struct push_item_how how = {.history_there = false};
+    struct push_item_result result;
+    enum cpam_status status = push_item_put_how(repo, item, &how, &result, err);
+
+    *was_there = result.was_there;
+    return status;
 }
 
 enum cpam_status

@@ -34,6 +34,25 @@ enum cpam_status push_item_read(struct io *io, const char *path, const char *dat
 enum cpam_status push_item_put(struct repo *repo, const struct push_item *item, bool *was_there,
                                struct cpam_err *err) CPAM_CHECK;
 
+/*
+ * The same for a caller that makes many: how->history_there says that the history was put before,
+ * from the very file this item has it from.
+ */
+struct push_item_how
+{
+    bool history_there;
+    struct wal_put_how wal;
+};
+struct push_item_result
+{
+    bool was_there;
+    bool
+        history_put; /* this item's history is there, also where the file itself could not be put */
+};
+enum cpam_status push_item_put_how(struct repo *repo, const struct push_item *item,
+                                   const struct push_item_how *how, struct push_item_result *result,
+                                   struct cpam_err *err) CPAM_CHECK;
+
 /* Keep it for a repository that does not have it (backlog.h): the history first, where there is
    one here. */
 struct backlog;

@@ -232,6 +232,7 @@ run(struct cli *cli, const struct common *common, struct cpam_err *err)
     if (common->manual != NULL)
         return print_manual(cli, common->manual, err);
     cli->repo = common->repo;
+    cli->log_level = common->log_level;
     cli->json = common->json;
     enum cpam_status status = check_arguments(cli, err);
     if (status != CPAM_OK)

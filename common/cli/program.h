@@ -53,6 +53,7 @@ struct cli
     char **argv;
     const char *config_path; /* absolute: as it would be written into a restore_command */
     const char *repo;        /* --repo, or NULL */
+    const char *log_level;   /* --log-level, or NULL */
     bool json;
     char user[64];     /* whom a program started as root became; "" if it did not */
     bool attention;    /* set by run: done, but something needs a person (exit 3) */

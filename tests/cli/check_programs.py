@@ -13,6 +13,7 @@ MANUALS = os.environ["CPAM_MANUALS"]
 # arguments with which a program gets as far as its configuration; None: it needs none
 CALLS = {
     "cpam-wal-push": ["000000010000000000000001"],
+    "cpam-wal-worker": ["--push", "000000010000000000000001"],
     "cpam-wal-fetch": ["000000010000000000000001", "pg_wal/x"],
     "cpam-wal-prefetch": ["--once", "000000010000000000000001", "pg_wal/x"],
     "cpam-base-push": [],
@@ -25,6 +26,7 @@ CALLS = {
 # called by hand (%p is no name the server uses) it is told apart all the same
 CODES = {
     "cpam-wal-push": {0, 1, 2, 4, 5, 6},
+    "cpam-wal-worker": {0, 1, 2, 4, 5, 6},
     "cpam-wal-fetch": {0, 1, 254},
     "cpam-wal-prefetch": {0, 1, 254},
 }

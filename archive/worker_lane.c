@@ -1,0 +1,301 @@
+/*
+ * worker_lane.c - the threads that push into one repository.
+ *
+ * Each keeps its connection open from file to file.  A repository that fails is left alone for a
+ * while, longer each time, by what nobody asked for; what the server asks for is tried at once, and
+ * the server itself asks less and less often.
+ */
+#include <string.h>
+
+#include "base/log.h"
+#include "worker_state.h"
+
+enum
+{
+    CREDENTIALS_AGE = 600 * 1000000, /* us: then a connection is opened anew */
+    BACK_OFF = 1000000,              /* us after the first failure, doubled with each */
+    BACK_OFF_MAX = 32 * 1000000,
+    ANSWER_MARGIN = 250 * 1000, /* us before the caller's time is over */
+    SLOW_LINK = 512 << 10,      /* bytes a second that a large file may take */
+    USUAL_LINK = 1 << 20,       /* bytes a second below which a caller's time need not suffice */
+    PAUSE = 1000000,            /* us, at most, without anything to do */
+    DRAIN_PAUSE = 10 * 1000000  /* us between looks at an empty backlog */
+};
+
+void
+worker_pause(struct worker *worker, int64_t us)
+{
+    struct timespec until;
+    int64_t at = worker->io->ops->monotonic(worker->io) + us;
+
+    until.tv_sec = (time_t) (at / 1000000);
+    until.tv_nsec = (long) (at % 1000000) * 1000;
+    (void) pthread_cond_timedwait(&worker->work, &worker->lock, &until);
+}
+
+/* With the lock held.  The caller's time, so that he hears why it failed; more for what is large, or
+   ran out of it before. */
+static struct deadline
+time_for(const struct worker *worker, const struct job *job, uint64_t size)
+{
+    int64_t timeout = worker->settings->wal.push_timeout;
+    int64_t now = worker->io->ops->monotonic(worker->io);
+    bool usual = (int64_t) (size / USUAL_LINK) * 1000000 <= timeout / 2;
+
+    if (job->askers > 0 && usual && !job->patient && job->until.at != 0)
+    {
+        int64_t left = job->until.at - now;
+
+        return deadline_after(worker->io,
+                              left > 4 * ANSWER_MARGIN ? left - ANSWER_MARGIN : left - left / 4);
+    }
+    return deadline_after(worker->io, timeout + (int64_t) (size / SLOW_LINK + 1) * 1000000);
+}
+
+/* --- one file ------------------------------------------------------------------------------- */
+
+struct pushing
+{
+    struct worker *worker;
+    struct lane_thread *thread;
+    struct job *job;
+    struct deadline deadline;
+    bool wrong; /* the file is, whatever the repository */
+};
+
+static void
+disconnect(struct lane_thread *thread)
+{
+    repository_free(thread->repository);
+    thread->repository = NULL;
+}
+
+enum cpam_status
+lane_connect(struct worker *worker, struct lane_thread *thread, struct deadline deadline,
+             struct cpam_err *err)
+{
+    static const struct repository_purpose purpose = {.for_write = true};
+    int64_t now = worker->io->ops->monotonic(worker->io);
+
+    if (thread->repository != NULL && now - thread->opened > CREDENTIALS_AGE)
+        disconnect(thread);
+    if (thread->repository != NULL)
+    {
+        repo_store(repository_repo(thread->repository))->deadline = deadline;
+        return CPAM_OK;
+    }
+    enum cpam_status status = repository_open(worker->io, worker->settings, thread->lane->which,
+                                              purpose, deadline, &thread->repository, err);
+    thread->opened = now;
+    /* the caller's "not found" and "foreign" are about the file, not about a repository */
+    if (status == CPAM_NOT_FOUND || status == CPAM_FOREIGN || status == CPAM_INVALID)
+        return err->status = CPAM_REFUSED;
+    return status;
+}
+
+static bool
+history_there(const struct lane *lane, const struct job *job)
+{
+    for (size_t i = 0; i < WORKER_HISTORIES; i++)
+        if (lane->histories[i].timeline == job->name.timeline.id &&
+            memcmp(&lane->histories[i].stamp, &job->history, sizeof(job->history)) == 0)
+            return true;
+    return false;
+}
+
+static void
+remember_history(struct lane *lane, const struct job *job)
+{
+    if (job->history.inode == 0 || history_there(lane, job))
+        return;
+    lane->histories[lane->next_history].timeline = job->name.timeline.id;
+    lane->histories[lane->next_history].stamp = job->history;
+    lane->next_history = (lane->next_history + 1) % WORKER_HISTORIES;
+}
+
+static enum cpam_status
+put(struct pushing *push, struct cpam_err *err)
+{
+    struct worker *worker = push->worker;
+    struct lane *lane = push->thread->lane;
+    struct push_item_how how = {.wal.gate = &worker->gate};
+    struct push_item_result result;
+
+    CPAM_TRY(lane_connect(worker, push->thread, push->deadline, err));
+    pthread_mutex_lock(&worker->lock);
+    how.history_there = history_there(lane, push->job);
+    pthread_mutex_unlock(&worker->lock);
+    enum cpam_status status = push_item_put_how(repository_repo(push->thread->repository),
+                                                push->job->item, &how, &result, err);
+    if (result.history_put)
+    {
+        pthread_mutex_lock(&worker->lock);
+        remember_history(lane, push->job);
+        pthread_mutex_unlock(&worker->lock);
+    }
+    /* the file was looked at before: here what the repository holds is from a version to come */
+    return status == CPAM_INVALID ? (err->status = CPAM_REFUSED) : status;
+}
+
+static enum cpam_status
+push_file(struct pushing *push, struct cpam_err *err)
+{
+    enum cpam_status status = file_hold(push->worker, push->job, err);
+
+    if (status != CPAM_OK)
+    {
+        push->wrong = true;
+        return status;
+    }
+    bool kept = push->thread->repository != NULL;
+    status = put(push, err);
+    /* credentials that were replaced, a connection that was closed while it lay idle */
+    if (kept && (status == CPAM_REFUSED || status == CPAM_TRANSIENT || status == CPAM_IO))
+    {
+        disconnect(push->thread);
+        status = put(push, err);
+    }
+    push->wrong = status == CPAM_EXISTS || status == CPAM_FOREIGN;
+    if (status != CPAM_OK && status != CPAM_EXISTS)
+        disconnect(push->thread);
+    return status;
+}
+
+/* --- what came of it ------------------------------------------------------------------------ */
+
+static void
+note_failure(struct lane *lane, const struct cpam_err *err, int64_t now)
+{
+    int64_t wait = BACK_OFF;
+
+    for (unsigned i = 0; i < lane->failing && wait < BACK_OFF_MAX; i++)
+        wait *= 2;
+    if (lane->failing++ == 0)
+        cpam_log(LOG_WARNING, "repository \"%s\" fails: %s", lane->which->name, err->text);
+    lane->not_before = now + wait;
+    lane->last = *err;
+}
+
+static void
+note_success(struct lane *lane)
+{
+    if (lane->failing != 0)
+        cpam_log(LOG_INFO, "repository \"%s\" works again", lane->which->name);
+    lane->failing = 0;
+    lane->not_before = 0;
+}
+
+/* With the lock held. */
+static void
+report(struct pushing *push, enum cpam_status status, const struct cpam_err *err)
+{
+    struct worker *worker = push->worker;
+    struct lane *lane = push->thread->lane;
+    struct job *job = push->job;
+    int64_t now = worker->io->ops->monotonic(worker->io);
+    bool of_file = push->wrong || status == CPAM_CORRUPT;
+
+    if (status == CPAM_OK)
+        note_success(lane);
+    else if (!of_file)
+        note_failure(lane, err, now);
+    if (status == CPAM_OK)
+        queue_report(worker->queue, job, lane->index, SHARE_DONE, false, NULL, now);
+    else
+        queue_report(worker->queue, job, lane->index,
+                     of_file || job->askers > 0 ? SHARE_FAILED : SHARE_OPEN,
+                     push->wrong && status != CPAM_TRANSIENT, err, now);
+    queue_leave(worker->queue, job);
+    pthread_cond_broadcast(&worker->work);
+}
+
+/* With the lock held, which is given up meanwhile. */
+static void
+run_job(struct worker *worker, struct lane_thread *thread, struct job *job)
+{
+    struct pushing push = {.worker = worker, .thread = thread, .job = job};
+    struct cpam_err err;
+
+    push.deadline = time_for(worker, job, job->reserved);
+    thread->hangs_at = push.deadline.at + WORKER_GRACE;
+    pthread_mutex_unlock(&worker->lock);
+    enum cpam_status status = push_file(&push, &err);
+    if (status != CPAM_OK)
+        err.status = status;
+    pthread_mutex_lock(&worker->lock);
+    thread->hangs_at = 0;
+    report(&push, status, &err);
+    handoff_server_wake(worker->server);
+}
+
+/* --- the backlog, while there is nothing else --------------------------------------------------- */
+
+/* With the lock held, which is given up meanwhile.  One thread of a lane at a time. */
+static bool
+drain(struct worker *worker, struct lane_thread *thread)
+{
+    struct lane *lane = thread->lane;
+    int64_t now = worker->io->ops->monotonic(worker->io);
+    enum cpam_status status;
+    struct cpam_err err;
+
+    if (lane->draining || now < lane->next_drain || now < lane->not_before)
+        return false;
+    lane->draining = true;
+    thread->hangs_at =
+        now + worker->settings->wal.push_timeout + DRAIN_PAUSE + (int64_t) WORKER_GRACE;
+    pthread_mutex_unlock(&worker->lock);
+    bool more = keep_drain(worker, thread, &err, &status);
+    pthread_mutex_lock(&worker->lock);
+    now = worker->io->ops->monotonic(worker->io);
+    thread->hangs_at = 0;
+    lane->draining = false;
+    lane->next_drain = more ? now : now + DRAIN_PAUSE;
+    if (status != CPAM_OK)
+    {
+        note_failure(lane, &err, now);
+        disconnect(thread);
+    }
+    return more;
+}
+
+/* With the lock held.  A thread without a connection leaves a job to one that waits with one. */
+static struct job *
+take(struct worker *worker, const struct lane_thread *thread)
+{
+    const struct lane *lane = thread->lane;
+    int64_t now = worker->io->ops->monotonic(worker->io);
+
+    if (thread->repository == NULL && lane->connected > 0)
+        return NULL;
+    return queue_take(worker->queue, lane->index, now >= lane->not_before);
+}
+
+void
+lane_run(struct worker *worker, struct lane_thread *thread)
+{
+    struct lane *lane = thread->lane;
+
+    pthread_mutex_lock(&worker->lock);
+    while (!worker->stopping)
+    {
+        struct job *job = take(worker, thread);
+
+        if (job != NULL)
+        {
+            pthread_cond_broadcast(
+                &worker->work); /* whoever left it to this one may take another */
+            run_job(worker, thread, job);
+        }
+        else if (!drain(worker, thread) && !worker->stopping)
+        {
+            bool connected = thread->repository != NULL;
+
+            lane->connected += connected;
+            worker_pause(worker, PAUSE);
+            lane->connected -= connected;
+        }
+    }
+    pthread_mutex_unlock(&worker->lock);
+    disconnect(thread);
+}
