@@ -4,10 +4,22 @@
  * PostgreSQL takes an exit status of 0 as "this file may go": so it is given only when every
  * required repository has confirmed it.  Everything else keeps the file and has the server call
  * again; nothing here ends above 125, which would stop the archiver itself.
+ *
+ * This is the small end of it: it asks cpam-wal-worker, which does the work, and links none of the
+ * libraries that are needed for that.  Where no worker can be had it becomes "cpam-wal-worker --push",
+ * which does the same for one file in the foreground.
  */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
 #include "base/log.h"
+#include "base/scope.h"
 #include "cli/program.h"
-#include "push_direct.h"
+#include "pg/segment.h"
+#include "push_question.h"
 
 struct wal_push_options
 {
@@ -33,67 +45,114 @@ refuse_unclaimed(const char *path, struct cpam_err *err)
     return CPAM_UNCLAIMED;
 }
 
-/* --repo can't make a promise smaller than the one archive_command relies on. */
-static enum cpam_status
-check_repo(const struct settings *settings, const char *name, struct cpam_err *err)
+struct call
 {
-    const struct repository_settings *which;
-
-    if (name == NULL)
-        return CPAM_OK;
-    CPAM_TRY(settings_repository(settings, name, &which, err));
-    for (size_t i = 0; i < settings->repository_count; i++)
-        if (settings->repositories[i].required != (&settings->repositories[i] == which))
-            return cpam_fail(err, CPAM_USAGE, 0,
-                             "--repo %s: a file is pushed to every required repository, or the "
-                             "server would drop it too early",
-                             name);
-    return CPAM_OK;
-}
-
-/* What threads that were left behind still use stays theirs. */
-struct held
-{
+    struct cli *cli;
+    const char *path; /* %p */
+    char *program;    /* cpam-wal-worker */
     struct settings *settings;
-    struct push_item *item;
+    struct deadline deadline;
 };
 
+/* Comes back only where the program could not be run. */
 static enum cpam_status
-push_held(struct cli *cli, struct held *held, bool *abandoned, struct cpam_err *err)
+go_foreground(const struct call *call, struct cpam_err *err)
 {
-    CPAM_TRY(settings_load(cli->io, cli->config_path, &held->settings, err));
-    CPAM_TRY(check_repo(held->settings, cli->repo, err));
-    CPAM_TRY(program_become_owner(cli, held->settings->postgresql.data, err));
+    char within[32];
+    const char *arguments[16] = {call->program, "--push", call->path, "--config",
+                                 call->cli->config_path};
+    size_t count = 5;
 
-    struct push_request request = {
-        .io = cli->io,
-        .settings = held->settings,
-        .deadline = deadline_after(cli->io, held->settings->wal.push_timeout),
-    };
-    CPAM_TRY(
-        push_item_read(cli->io, cli->argv[0], held->settings->postgresql.data, &held->item, err));
-    request.item = held->item;
-    enum cpam_status status = push_direct(&request, err);
-    *abandoned = request.abandoned;
-    return status;
+    if (call->cli->repo != NULL)
+    {
+        arguments[count++] = "--repo";
+        arguments[count++] = call->cli->repo;
+    }
+    if (call->cli->log_level != NULL)
+    {
+        arguments[count++] = "--log-level";
+        arguments[count++] = call->cli->log_level;
+    }
+    if (call->deadline.at != 0)
+    {
+        snprintf(within, sizeof(within), "%" PRId64 "ms",
+                 deadline_left(call->cli->io, call->deadline) / 1000);
+        arguments[count++] = "--within";
+        arguments[count++] = within;
+    }
+    execv(call->program, (char *const *) (uintptr_t) arguments);
+    cpam_fail(err, CPAM_IO, errno, "could not run \"%s\"", call->program);
+    cpam_err_hint(err, "it is installed beside cpam-wal-push and does its work; PostgreSQL keeps "
+                       "the file and calls again");
+    return CPAM_IO;
+}
+
+/* The worker did not answer in time, and said nothing about why. */
+static enum cpam_status
+tell_late(const char *path, struct cpam_err *err)
+{
+    const char *slash = strrchr(path, '/');
+
+    cpam_fail(err, CPAM_DEADLINE, 0,
+              "\"%s\" is not archived: the worker did not answer within wal.push.timeout",
+              slash == NULL ? path : slash + 1);
+    cpam_err_hint(err, "it goes on in the background; PostgreSQL keeps the file and calls again");
+    return CPAM_DEADLINE;
+}
+
+static enum cpam_status
+ask(const struct call *call, const struct push_question *question, struct cpam_err *err)
+{
+    struct handoff_reply reply;
+    enum cpam_status status = handoff_ask(call->cli->io, push_question_ask(question), &reply, err);
+
+    if (status == CPAM_DEADLINE)
+        return tell_late(call->path, err);
+    if (status != CPAM_OK)
+    {
+        cpam_log(LOG_WARNING, "no worker, pushing in the foreground: %s", err->text);
+        return go_foreground(call, err);
+    }
+    if (reply.status != CPAM_OK)
+        *err = reply.why;
+    return reply.status;
+}
+
+static enum cpam_status
+push(struct call *call, struct cpam_err *err)
+{
+    CPAM_AUTO(push_question_free) struct push_question *question = NULL;
+    struct cli *cli = call->cli;
+    const char *slash = strrchr(call->path, '/');
+    struct archive_name name;
+
+    CPAM_TRY(handoff_program_beside(PUSH_WORKER_PROGRAM, &call->program, err));
+    CPAM_TRY(settings_load(cli->io, cli->config_path, &call->settings, err));
+    call->deadline = deadline_after(cli->io, call->settings->wal.push_timeout);
+    CPAM_TRY(archive_name_parse(slash == NULL ? call->path : slash + 1, &name, err));
+    /* --repo is a promise of another kind, which the foreground knows to judge */
+    if (call->settings->wal.push_direct || cli->repo != NULL)
+        return go_foreground(call, err);
+    CPAM_TRY(program_become_owner(cli, call->settings->postgresql.data, err));
+    enum cpam_status status = push_question_new(cli->io, call->settings, cli->config_path,
+                                                call->program, call->path, &question, err);
+    /* not in a pg_wal, not there, not to be read: the foreground says what it is */
+    if (status != CPAM_OK)
+        return go_foreground(call, err);
+    return ask(call, question, err);
 }
 
 static enum cpam_status
 run(struct cli *cli, struct cpam_err *err)
 {
     const struct wal_push_options *options = cli->options;
-    struct held held = {0};
-    bool abandoned = false;
+    struct call call = {.cli = cli, .path = cli->argv[0]};
 
     if (options->unclaimed)
         return refuse_unclaimed(cli->argv[0], err);
-    enum cpam_status status = push_held(cli, &held, &abandoned, err);
-    if (!abandoned)
-    {
-        push_item_free(held.item);
-        settings_free(held.settings);
-    }
-    cli->threads_left = abandoned;
+    enum cpam_status status = push(&call, err);
+    settings_free(call.settings);
+    free(call.program);
     return status;
 }
 
@@ -111,8 +170,7 @@ main(int argc, char **argv)
         .options = {rows, sizeof(rows) / sizeof(rows[0])},
         .options_size = sizeof(struct wal_push_options),
         .exits = &exit_wal_push,
-        /* it loads them itself: --unclaimed answers without, and a push that was given up leaves
-           threads that still read them */
+        /* it loads them itself: --unclaimed answers without */
         .needs_settings = false,
         .min_arguments = 1,
         .max_arguments = 1,

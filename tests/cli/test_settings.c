@@ -417,8 +417,7 @@ END_TEST
 /* The manual page says of these that they have no effect: who sets queue_max must not count on it. */
 START_TEST(what_nothing_reads_is_marked_in_the_manual)
 {
-    static const char *const unread[] = {"wal.push.mode", "wal.push.workers", "wal.push.ahead",
-                                         "wal.push.acknowledge", "wal.push.queue_max"};
+    static const char *const unread[] = {"wal.push.acknowledge", "wal.push.queue_max"};
 
     for (size_t i = 0; i < COUNT_OF(unread); i++)
     {

@@ -1,5 +1,6 @@
 """push_world.py - a data directory that no server runs in, segments that look right, repositories,
-and cpam-wal-push on them: as it is released, or with the twin in it (program="cpam-wal-push-twin").
+and cpam-wal-push on them: as it is released, or its foreground push with the twin in it
+(program="cpam-wal-worker-twin").
 """
 import base64
 import hashlib
@@ -15,7 +16,7 @@ SOURCE_ROOT = os.environ.get("CPAM_SOURCE_ROOT") or os.path.dirname(
 BUILD_ROOT = os.environ.get("CPAM_BUILD_ROOT") or os.path.join(SOURCE_ROOT, "build")
 sys.path.insert(0, os.path.join(SOURCE_ROOT, "tests", "live"))
 
-from harness import tap, workspace  # noqa: E402
+from harness import tap, workers, workspace  # noqa: E402
 
 MIB = 1 << 20
 SYSID = 7301234567890123456
@@ -70,21 +71,27 @@ def programs():
 
         _bin = workspace.make()
         atexit.register(shutil.rmtree, _bin, ignore_errors=True)
-        for path in ("archive/cpam-wal-push", "restore/cpam-wal-fetch", "restore/cpam-wal-prefetch",
-                     "tests/fault/cpam-wal-push-twin", "tests/fault/cpam-wal-fetch-twin",
-                     "tests/fault/cpam-wal-prefetch-twin",
+        for path in ("archive/cpam-wal-push", "archive/cpam-wal-worker", "restore/cpam-wal-fetch",
+                     "restore/cpam-wal-prefetch", "tests/fault/cpam-wal-worker-twin",
+                     "tests/fault/cpam-wal-fetch-twin", "tests/fault/cpam-wal-prefetch-twin",
                      "tests/fault/make_repo"):
             shutil.copy(os.path.join(BUILD_ROOT, path), _bin)
     return _bin
 
 
 class World:
+    worker = False  # what a World is made with that does not say
+
     def __init__(self, t, repositories=("primary",), size=MIB, encryption=None, wal="", more=(),
-                 rest=""):
+                 rest="", worker=None):
         """more: rows of `repositories` that are no directories, as YAML; nothing is made there.
-        rest: further sections of the configuration."""
+        rest: further sections of the configuration.
+        worker: with a spool, so that a worker does it; without one all is done in the foreground."""
         self.t, self.size = t, size
         self.folder = t.folder()
+        if World.worker if worker is None else worker:
+            workspace.folder(f"{self.folder}/spool", 0o700)
+        t.defer(workers.end, self.folder)
         self.data = workspace.folder(f"{self.folder}/data", 0o700)
         self.pg_wal = workspace.folder(f"{self.data}/pg_wal", 0o700)
         workspace.folder(f"{self.data}/global", 0o700)
@@ -117,7 +124,13 @@ class World:
         return self.write(file_name, segment(timeline, number, self.size, **kwargs))
 
     def command(self, *arguments, program="cpam-wal-push"):
-        return [f"{programs()}/{program}", "--config", self.config, *arguments]
+        line = [f"{programs()}/{program}", "--config", self.config]
+        if program != "cpam-wal-worker-twin":
+            return [*line, *arguments]
+        return [*line, *[one for one in arguments[:-1] if one != "--"], "--push", arguments[-1]]
+
+    def workers(self):
+        return workers.pids(self.folder)
 
     def push(self, file_name, *options, program="cpam-wal-push", env=None, cwd=None, path=None):
         """As archive_command calls it: in the data directory, with pg_wal/NAME."""

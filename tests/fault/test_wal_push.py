@@ -21,7 +21,7 @@ def test_P1_the_same_segment_twice_sends_no_body(t):
     before = w.objects()
     t.true(w.key_of(one) in before, f"{w.key_of(one)} is stored")
     log = f"{w.folder}/log"
-    w.expect(w.push(one, program="cpam-wal-push-twin", env={"CPAM_TWIN_LOG": log}), 0)
+    w.expect(w.push(one, program="cpam-wal-worker-twin", env={"CPAM_TWIN_LOG": log}), 0)
     t.equal(w.objects(), before, "content, inode and time of every object")
     with open(log, "rb") as file:
         t.lacks(file.read().decode("latin-1"), ["write\t", "create\t", "link\t"], "the twin's log")
@@ -168,7 +168,7 @@ def test_P5_other_names_are_refused_before_anything_is_asked(t):
     for one in REFUSED_NAMES:
         if one:
             w.write(one, segment(1, 1))
-        done = w.push(one, "--", program="cpam-wal-push-twin",
+        done = w.push(one, "--", program="cpam-wal-worker-twin",
                       env={"CPAM_TWIN_COUNT": f"{w.folder}/count", "CPAM_TWIN_TRACE": trace})
         w.expect(done, 5)
         with open(trace, encoding="utf-8", errors="replace") as file:
@@ -273,7 +273,7 @@ def flipped(w, one, kind, number, size, env=None):
     """Push while a byte of the file is flipped right before the given call; its exit status, the
     content that is stored (None if none) and what the file holds now."""
     env = {"CPAM_TWIN_FLIP": f"{w.pg_wal}/{one}:{size - 4096}:{kind}:{number}", **(env or {})}
-    done = w.push(one, program="cpam-wal-push-twin", env=env)
+    done = w.push(one, program="cpam-wal-worker-twin", env=env)
     with open(f"{w.pg_wal}/{one}", "rb") as file:
         now = file.read()
     stored = w.key_of(one) in w.objects()

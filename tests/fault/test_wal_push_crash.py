@@ -13,7 +13,7 @@ import crash_states
 import push_world
 from push_world import World, name, segment, tap, workspace
 
-TWIN = "cpam-wal-push-twin"
+TWIN = "cpam-wal-worker-twin"
 
 
 def clean(w, repository="primary"):

@@ -169,7 +169,7 @@ def test_P11_a_file_system_that_hangs(t):
     w = World(t, repositories=("primary", "hung"), wal=f"push: {{ timeout: {TIMEOUT}s }}")
     one = w.segment()
     start = time.monotonic()
-    done = w.push(one, program="cpam-wal-push-twin",
+    done = w.push(one, program="cpam-wal-worker-twin",
                   env={"CPAM_TWIN_STALL": "30:fsync:repo-hung"})
     took = time.monotonic() - start
     t.true(TIMEOUT <= took < LATE, f"an answer after {took:.2f} s")
@@ -183,11 +183,11 @@ def test_P11_what_is_left_behind_does_not_see_the_process_taken_down(t):
     exit, so it shows whether that was run."""
     w = World(t, repositories=("primary", "hung"), wal=f"push: {{ timeout: {TIMEOUT}s }}")
     count = f"{w.folder}/count"
-    done = w.push(w.segment(), program="cpam-wal-push-twin",
+    done = w.push(w.segment(), program="cpam-wal-worker-twin",
                   env={"CPAM_TWIN_STALL": "30:fsync:repo-hung", "CPAM_TWIN_COUNT": count})
     w.expect(done, 1, "within wal.push.timeout")
     t.true(not os.path.exists(count), "nothing runs at exit")
-    done = w.push(w.segment(2), program="cpam-wal-push-twin", env={"CPAM_TWIN_COUNT": count})
+    done = w.push(w.segment(2), program="cpam-wal-worker-twin", env={"CPAM_TWIN_COUNT": count})
     w.expect(done, 0)
     t.true(os.path.exists(count), "it does when nobody was left behind")
 
