@@ -1,9 +1,9 @@
 /*
- * worker_file.c - the file of a job, read once, whatever the number of repositories.
+ * worker_file.c - the file of a job, opened and checked once, whatever the number of repositories.
  *
  * An acknowledgement is about bytes, and a stamp (device, inode, size, ctime) stands for them in the
- * front's question.  The descriptor's stamp before the reading, the same after it, and the path's own
- * after it are one: then it is what was read.  A file that was changed less than a tick of the
+ * front's question.  A descriptor's stamp before the file is opened for the put, the same after it,
+ * the path's own after it, and once more after each put: all one, then it is of what was put.  A file that was changed less than a tick of the
  * kernel's clock ago could be changed again without a trace: it is left to age first.
  */
 #include <errno.h>
@@ -139,6 +139,23 @@ accept(struct worker *worker, struct job *job, struct reading *found, struct cpa
     job->stamp = found->stamp;
     job->history = found->history;
     job->item = found->item;
+    return CPAM_OK;
+}
+
+enum cpam_status
+file_check(struct worker *worker, struct job *job, struct cpam_err *err)
+{
+    CPAM_AUTO(free) char *path = file_path(worker, job->name.text);
+    struct handoff_stamp now, then;
+
+    if (path == NULL)
+        return cpam_fail(err, CPAM_NO_MEMORY, 0, "out of memory to push \"%s\"", job->name.text);
+    file_stamp(worker->io, path, &now);
+    pthread_mutex_lock(&worker->lock);
+    then = job->stamp;
+    pthread_mutex_unlock(&worker->lock);
+    if (memcmp(&now, &then, sizeof(now)) != 0)
+        return cpam_fail(err, CPAM_TRANSIENT, 0, "\"%s\" changed while it was pushed", path);
     return CPAM_OK;
 }
 

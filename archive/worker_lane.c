@@ -155,6 +155,11 @@ push_file(struct pushing *push, struct cpam_err *err)
         disconnect(push->thread);
         status = put(push, err);
     }
+    if (status == CPAM_OK && file_check(push->worker, push->job, err) != CPAM_OK)
+    {
+        push->wrong = true;
+        return err->status;
+    }
     push->wrong = status == CPAM_EXISTS || status == CPAM_FOREIGN;
     if (status != CPAM_OK && status != CPAM_EXISTS)
         disconnect(push->thread);
@@ -216,7 +221,9 @@ run_job(struct worker *worker, struct lane_thread *thread, struct job *job)
     struct pushing push = {.worker = worker, .thread = thread, .job = job};
     struct cpam_err err;
 
-    push.deadline = time_for(worker, job, job->reserved);
+    bool large = job->name.kind == ARCHIVE_SEGMENT || job->name.kind == ARCHIVE_PARTIAL;
+
+    push.deadline = time_for(worker, job, large ? worker->segment_size : 0);
     thread->hangs_at = push.deadline.at + WORKER_GRACE;
     pthread_mutex_unlock(&worker->lock);
     enum cpam_status status = push_file(&push, &err);

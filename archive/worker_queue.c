@@ -16,7 +16,6 @@ struct queue
     struct queue_spec spec;
     struct job **jobs;
     size_t count, cap;
-    uint64_t bytes; /* reserved by jobs with users */
 };
 
 enum cpam_status
@@ -171,19 +170,11 @@ queue_again(struct queue *queue, struct job *old, const struct handoff_stamp *st
     return CPAM_OK;
 }
 
-/* Is there room for its file?  What is asked for, and what is alone, always has it. */
 static bool
-has_room(const struct queue *queue, const struct job *job)
-{
-    return job->users > 0 || job->askers > 0 || queue->bytes == 0 ||
-           queue->bytes + queue->spec.segment_size <= queue->spec.bytes_max;
-}
-
-static bool
-may_take(const struct queue *queue, const struct job *job, size_t lane)
+may_take(const struct job *job, size_t lane)
 {
     return (job->state == JOB_OPEN || job->state == JOB_ENOUGH) &&
-           job->shares[lane].state == SHARE_OPEN && has_room(queue, job);
+           job->shares[lane].state == SHARE_OPEN;
 }
 
 struct job *
@@ -195,7 +186,7 @@ queue_take(struct queue *queue, size_t lane, bool ahead)
     {
         struct job *job = queue->jobs[i];
 
-        if (!may_take(queue, job, lane))
+        if (!may_take(job, lane))
             continue;
         if (job->askers > 0)
         {
@@ -208,14 +199,7 @@ queue_take(struct queue *queue, size_t lane, bool ahead)
     if (found == NULL)
         return NULL;
     found->shares[lane].state = SHARE_RUNNING;
-    if (found->users++ == 0)
-    {
-        bool small =
-            found->name.kind == ARCHIVE_HISTORY || found->name.kind == ARCHIVE_BACKUP_HISTORY;
-
-        found->reserved = small ? 0 : queue->spec.segment_size;
-        queue->bytes += found->reserved;
-    }
+    found->users++;
     return found;
 }
 
@@ -318,8 +302,6 @@ queue_leave(struct queue *queue, struct job *job)
 {
     if (--job->users > 0)
         return;
-    queue->bytes -= job->reserved;
-    job->reserved = 0;
     push_item_free(job->item);
     job->item = NULL;
     if (job->detached)

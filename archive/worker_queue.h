@@ -52,7 +52,6 @@ struct job
     /* The file, while somebody uses it. */
     unsigned users;
     bool reading;
-    uint64_t reserved; /* bytes of memory */
     struct push_item *item;
     bool stamped; /* stamp is that of what was read, or of what inherited shares are about */
     struct handoff_stamp stamp, history;
@@ -65,8 +64,6 @@ struct queue_spec
     size_t lanes;
     bool required[SETTINGS_REPOSITORIES_MAX];
     struct push_policy policy;
-    uint64_t bytes_max;    /* of files in memory; one file is always allowed */
-    uint64_t segment_size; /* what a file that was not read yet is taken to need */
 };
 
 struct queue;

@@ -18,13 +18,11 @@
 
 enum
 {
-    STEP = 500 * 1000,         /* us */
-    CHECK_EACH = 5 * 1000000,  /* us between looks at the data directory */
-    ENDING = 5 * 1000000,      /* us for jobs that run when it has to end */
-    BYTES_A_WORKER = 32 << 20, /* of files in memory */
-    FILE_MAX_HELD = 64 << 20,  /* of one file (wal_archive.h); larger ones stay on disk */
-    JOBS_MAX = 16384,          /* in the queue, with what was pushed ahead */
-    HOPELESS = 4               /* failures in a row, after which a repository keeps nobody awake */
+    STEP = 500 * 1000,        /* us */
+    CHECK_EACH = 5 * 1000000, /* us between looks at the data directory */
+    ENDING = 5 * 1000000,     /* us for jobs that run when it has to end */
+    JOBS_MAX = 16384,         /* in the queue, with what was pushed ahead */
+    HOPELESS = 4              /* failures in a row, after which a repository keeps nobody awake */
 };
 
 struct serving
@@ -294,12 +292,11 @@ set_up_lanes(struct worker *worker)
 }
 
 static enum cpam_status
-set_up_queue(struct worker *worker, uint64_t segment_size, struct cpam_err *err)
+set_up_queue(struct worker *worker, struct cpam_err *err)
 {
     struct queue_spec spec = {
         .lanes = worker->lane_count,
-        .bytes_max = (uint64_t) worker->settings->wal.push_workers * BYTES_A_WORKER,
-        .segment_size = segment_size <= FILE_MAX_HELD ? segment_size : FILE_MAX_HELD};
+    };
 
     CPAM_TRY(push_policy_of(worker->settings, &spec.policy, err));
     for (size_t i = 0; i < worker->lane_count; i++)
@@ -332,8 +329,9 @@ set_up(struct serving *serving, struct worker_request *request, struct cpam_err 
     CPAM_TRY(file_stat(worker->io, request->data, &serving->data, err));
     CPAM_TRY(control_file_read(worker->io, request->data, &control, err));
     worker->sysid = control.sysid;
+    worker->segment_size = control.segment_size;
     set_up_lanes(worker);
-    CPAM_TRY(set_up_queue(worker, control.segment_size, err));
+    CPAM_TRY(set_up_queue(worker, err));
     return ready_new(worker->io, request->data, &serving->ready, err);
 }
 

@@ -73,6 +73,7 @@ struct worker
     const struct settings *settings;
     const char *data; /* absolute path of the data directory */
     uint64_t sysid;
+    uint32_t segment_size;
     struct handoff_server *server;
 
     pthread_mutex_t lock;
@@ -111,6 +112,10 @@ enum cpam_status lane_connect(struct worker *worker, struct lane_thread *thread,
  * CPAM_OK job->item is there until queue_leave(), and job->stamp says of which file it is.
  */
 enum cpam_status file_hold(struct worker *worker, struct job *job, struct cpam_err *err) CPAM_CHECK;
+/* Is it still the file it was?  Its content is read while it is put, by each repository: after a put
+   only this makes the job's stamp that of what was put. */
+enum cpam_status file_check(struct worker *worker, struct job *job,
+                            struct cpam_err *err) CPAM_CHECK;
 /* Of the file at path now; zeros if there is none. */
 void file_stamp(struct io *io, const char *path, struct handoff_stamp *out);
 /* <data>/pg_wal/name; NULL without memory. */
