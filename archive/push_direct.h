@@ -1,8 +1,7 @@
 /*
- * push_direct.h - one file made durable in every required repository, here and now.
+ * push_direct.h - one file made durable in as many repositories as it has to be, here and now.
  *
- * This is `wal.push.mode: direct`, and what is done until there is a worker to ask.  Each
- * repository has a thread of its own, so that one that hangs takes no time from the others.
+ * This is `wal.push.mode: direct`, and what is done where there is no worker to ask.
  */
 #ifndef CPAM_ARCHIVE_PUSH_DIRECT_H
 #define CPAM_ARCHIVE_PUSH_DIRECT_H
@@ -23,9 +22,13 @@ struct push_request
 };
 
 /*
- * CPAM_OK when it is durable in every repository with `required: true`.  All of them are tried,
- * whatever becomes of the others; of several failures the one that needs a person most is returned
- * and the others are logged.  CPAM_USAGE when no repository is required.
+ * CPAM_OK when it is durable in as many required repositories as wal.push.acknowledge asks for, and
+ * waits in the backlog of each other repository (of an optional one: unless that failed, which is
+ * logged).  All are tried, whatever becomes of the others; of several failures the one that needs a
+ * person most is returned and the others are logged.  A repository that has taken it also gets
+ * some of its backlog.
+ *
+ * Also CPAM_OK when it was given up under wal.push.queue_max (push_gap.h).
  */
 enum cpam_status push_direct(struct push_request *request, struct cpam_err *err) CPAM_CHECK;
 

@@ -50,6 +50,12 @@ push_item_name(const struct push_item *item)
     return item->name.text;
 }
 
+const char *
+push_item_path(const struct push_item *item)
+{
+    return item->path;
+}
+
 uint64_t
 push_item_sysid(const struct push_item *item)
 {

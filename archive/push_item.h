@@ -60,6 +60,7 @@ enum cpam_status push_item_keep(const struct push_item *item, struct backlog *ba
                                 struct cpam_err *err) CPAM_CHECK;
 
 const char *push_item_name(const struct push_item *item);
+const char *push_item_path(const struct push_item *item);
 uint64_t push_item_sysid(const struct push_item *item);
 
 void push_item_free(struct push_item *item);

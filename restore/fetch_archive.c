@@ -14,6 +14,7 @@
 #include "base/log.h"
 #include "cli/repository.h"
 #include "fetch_delivery.h"
+#include "repo/gap.h"
 #include "repo/wal_archive.h"
 
 struct round /* asking all of them once */
@@ -59,15 +60,39 @@ record_check(struct repo *repo, uint64_t sysid, struct cpam_err *err)
     return CPAM_FOREIGN;
 }
 
+/* A hole that somebody made knowingly, and that may lie at the very end of the archive. */
+static enum cpam_status
+tell_gap(struct repo *repo, uint64_t sysid, const struct archive_name *name, bool *given_up,
+         struct cpam_err *err)
+{
+    char text[GAP_TEXT_MAX];
+    struct gap gap;
+
+    CPAM_TRY(gap_covers(repo, sysid, name, given_up, &gap, err));
+    if (!*given_up)
+        return CPAM_OK;
+    gap_format(&gap, text);
+    cpam_fail(err, CPAM_UNKNOWN, 0, "%s", text);
+    cpam_err_hint(err, "no recovery goes past it, unless a server still has the file in pg_wal; a "
+                       "backup that began later can be restored");
+    return CPAM_OK;
+}
+
 /* wal_archive_get() found nothing: is that the end, or a hole?  *err says which, in any case. */
 static enum cpam_status
 tell_absence(struct repo *repo, uint64_t sysid, const struct archive_name *name,
              enum fetch_outcome *outcome, struct cpam_err *err)
 {
-    bool more = false, aside = false;
+    bool more = false, aside = false, given_up = false;
 
     CPAM_TRY(record_check(repo, sysid, err));
     CPAM_TRY(wal_archive_conflict(repo, sysid, name, err));
+    CPAM_TRY(tell_gap(repo, sysid, name, &given_up, err));
+    if (given_up)
+    {
+        *outcome = FETCH_HOLE;
+        return CPAM_OK;
+    }
     CPAM_TRY(wal_archive_put_aside(repo, sysid, name, &aside, err));
     if (aside)
     {

@@ -74,7 +74,9 @@ say_wal(const struct restore_plan *plan, struct cpam_buf *out, struct cpam_err *
     {
         segment_format(target->missing, size, first);
         SAY("hole           segment %s is missing though %s: recovery %s\n", first,
-            target->overrun ? "an older timeline has its own" : "later ones are there",
+            target->gap != NULL ? "it was written, and given up on purpose"
+            : target->overrun   ? "an older timeline has its own"
+                                : "later ones are there",
             plan->settings->end_before == NULL ? "can't go past it"
             : target->overrun                  ? "ends in front of it"
                                                : "ends in front of it, as you accepted");

@@ -129,17 +129,17 @@ const struct setting_def settings_table[] = {
     {"wal.push.timeout", SETTING_DURATION, SETTING_OPTIONAL, OF(wal.push_timeout), 1000000,
      DAY, .fallback = "60s", .help = "A push that is not durable by then has failed."},
     {"wal.push.acknowledge", SETTING_TEXT, SETTING_OPTIONAL, OF(wal.acknowledge),
-     .fallback = "all", .check = check_acknowledge, .later = true,
+     .fallback = "all", .check = check_acknowledge,
      .help = "How many of the required repositories make a push durable: all, any or a number. "
              "The others get the file from the backlog in the folder `state`."},
     {"wal.push.backlog_max", SETTING_SIZE, SETTING_OPTIONAL, OF(wal.backlog_max), 0,
-     (uint64_t) 1 << 50, .fallback = "4GiB", .later = true,
+     (uint64_t) 1 << 50, .fallback = "4GiB",
      .help = "Bytes of files kept for a repository that does not have them yet. Beyond that only "
              "their names are kept, and they are read from pg_wal or another repository."},
     {"wal.push.queue_max", SETTING_SIZE, SETTING_OPTIONAL, OF(wal.queue_max), 0,
-     (uint64_t) 1 << 50, .fallback = "0", .later = true,
-     .help = "Unarchived WAL beyond which segments are given up, with a record of the gap; "
-             "0: never."},
+     (uint64_t) 1 << 50, .fallback = "0",
+     .help = "Bytes of WAL that may wait. Beyond, a segment that no repository takes in time is "
+             "given up, once a record of the gap is stored; 0: never."},
     {"wal.fetch.workers", SETTING_NUMBER, SETTING_OPTIONAL, OF(wal.fetch_workers), 1, 64,
      .fallback = "2", .help = "Four times as many connections fetch ahead, 16 at most."},
     {"wal.fetch.prefetch", SETTING_NUMBER, SETTING_OPTIONAL, OF(wal.fetch_prefetch), 0, 10000,

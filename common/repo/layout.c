@@ -35,6 +35,12 @@ layout_wal(uint64_t sysid, const struct archive_name *name, char out[LAYOUT_KEY_
                  name->timeline.id, name->log, name->text);
 }
 
+void
+layout_gaps(uint64_t sysid, struct timeline timeline, char out[LAYOUT_KEY_MAX])
+{
+    snprintf(out, LAYOUT_KEY_MAX, LAYOUT_GAPS "%" PRIu64 "/%08" PRIX32 "/", sysid, timeline.id);
+}
+
 enum
 {
     KEY_ID_SIZE = 8 /* bytes of a content id in a key */

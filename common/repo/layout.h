@@ -17,6 +17,7 @@
 #define LAYOUT_SEQUENCE        "seq/"
 #define LAYOUT_TOMBS           "tomb/"
 #define LAYOUT_BACKUPS         "backup/"
+#define LAYOUT_GAPS            "gap/"
 #define LAYOUT_QUARANTINE      "quarantine/"
 #define LAYOUT_SUMMARY_FILE    "summary.json"
 #define LAYOUT_LABEL_CHARACTER "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_"
@@ -44,6 +45,10 @@ void layout_wal_beside(uint64_t sysid, const struct archive_name *name, const ui
 void layout_quarantine(const char *name, const uint8_t *content_id, char out[LAYOUT_KEY_MAX]);
 /* The logical name of what is stored under key: key itself, but for an object in quarantine. */
 const char *layout_logical_name(const char *key);
+
+/* "gap/<sysid>/<TLI>/": what was given up of a timeline; the records are called after their first
+   segments. */
+void layout_gaps(uint64_t sysid, struct timeline timeline, char out[LAYOUT_KEY_MAX]);
 
 /* [A-Za-z0-9_]{1,64}; CPAM_INVALID otherwise. */
 enum cpam_status label_check(const char *label, struct cpam_err *err) CPAM_CHECK;

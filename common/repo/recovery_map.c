@@ -20,6 +20,8 @@ struct recovery_archive
     struct history **histories;
     struct wal_run *runs;
     size_t run_cap;
+    struct gap *gaps;
+    size_t gap_cap;
 };
 
 /* What was read and is wrong; what could not be read is another matter. */
@@ -72,6 +74,27 @@ on_segment(void *arg, struct segment segment, uint64_t object_size, int64_t modi
 }
 
 static enum cpam_status
+on_gap(void *arg, const struct gap *gap, struct cpam_err *err)
+{
+    struct recovery_archive *self = arg;
+
+    if (self->map.gap_count == RUNS_MAX)
+        return cpam_fail(err, CPAM_INVALID, 0, "the WAL archive has more than %d gaps", RUNS_MAX);
+    if (self->map.gap_count == self->gap_cap)
+    {
+        size_t cap = self->gap_cap == 0 ? 16 : self->gap_cap * 2;
+        struct gap *gaps = realloc(self->gaps, cap * sizeof(*gaps));
+
+        if (gaps == NULL)
+            return cpam_fail(err, CPAM_NO_MEMORY, 0, "out of memory for the archive's gaps");
+        self->gaps = gaps;
+        self->gap_cap = cap;
+    }
+    self->gaps[self->map.gap_count++] = *gap;
+    return CPAM_OK;
+}
+
+static enum cpam_status
 timeline_read(struct repo *repo, struct recovery_archive *self, struct timeline timeline,
               uint64_t from, struct cpam_err *err)
 {
@@ -94,6 +117,7 @@ timeline_read(struct repo *repo, struct recovery_archive *self, struct timeline 
         else if (status != CPAM_NOT_FOUND)
             return status;
     }
+    CPAM_TRY(gap_list(repo, self->map.sysid, timeline, on_gap, self, err));
     return wal_archive_segments(repo, self->map.sysid, first, self->map.segment_size, on_segment,
                                 self, err);
 }
@@ -220,6 +244,7 @@ recovery_archive_read(struct repo *repo, uint64_t sysid, const struct backup_lis
     self->map.backup_count = backups->count;
     self->map.histories = self->histories;
     self->map.runs = self->runs;
+    self->map.gaps = self->gaps;
     *out = CPAM_STEAL(self);
     return CPAM_OK;
 }
@@ -248,5 +273,6 @@ recovery_archive_free(struct recovery_archive *archive)
         history_free(archive->histories[i]);
     free(archive->histories);
     free(archive->runs);
+    free(archive->gaps);
     free(archive);
 }

@@ -27,6 +27,7 @@ struct selection
     /* why the newest backup on the path was not usable */
     bool has_missing;
     struct segment missing;
+    const struct gap *gap;
     char missing_of[BACKUP_LABEL_MAX];
 };
 
@@ -99,6 +100,7 @@ is_usable(struct selection *self, const struct backup_summary *backup)
         return true;
     self->has_missing = true;
     self->missing = own.missing;
+    self->gap = own.gap;
     memcpy(self->missing_of, backup->label, sizeof(self->missing_of));
     return false;
 }
@@ -184,6 +186,19 @@ note_reach(struct selection *self, const struct backup_summary *backup,
         self->latest_lsn.at = end;
 }
 
+/* A hole that somebody made knowingly: which segments, and when. */
+static void
+say_gap(const struct gap *gap, struct cpam_err *err)
+{
+    char text[GAP_TEXT_MAX];
+
+    if (gap == NULL)
+        return;
+    gap_format(gap, text);
+    cpam_err_prefix(err, "%s", text);
+    cpam_err_hint(err, "nothing behind it can be recovered along; a backup that began later can");
+}
+
 static enum cpam_status
 no_usable(const struct selection *self, struct cpam_err *err)
 {
@@ -194,10 +209,12 @@ no_usable(const struct selection *self, struct cpam_err *err)
     if (self->has_missing)
     {
         segment_format(self->missing, self->map->segment_size, name);
-        return cpam_fail(err, CPAM_UNREACHABLE, 0,
-                         "no backup can be used on the way to timeline %u: WAL segment %s, which "
-                         "backup %s needs, is not in the archive",
-                         self->path.timeline.id, name, self->missing_of);
+        cpam_fail(err, CPAM_UNREACHABLE, 0,
+                  "no backup can be used on the way to timeline %u: WAL segment %s, which "
+                  "backup %s needs, is not in the archive",
+                  self->path.timeline.id, name, self->missing_of);
+        say_gap(self->gap, err);
+        return CPAM_UNREACHABLE;
     }
     cpam_fail(err, CPAM_UNREACHABLE, 0,
               "no backup can be used on the way to timeline %u: none ended on it or, before the "
@@ -335,10 +352,9 @@ none_before(const struct selection *self, struct cpam_err *err)
     return CPAM_UNREACHABLE;
 }
 
-/* Does the WAL behind the chosen backup reach the target? */
 static enum cpam_status
-check_end(const struct selection *self, const struct backup_summary *backup,
-          const struct wal_chain *chain, struct cpam_err *err)
+check_reach(const struct selection *self, const struct backup_summary *backup,
+            const struct wal_chain *chain, struct cpam_err *err)
 {
     const struct target *target = self->target;
     char name[SEGMENT_NAME_MAX] = "";
@@ -379,13 +395,28 @@ check_end(const struct selection *self, const struct backup_summary *backup,
     if (target->kind == TARGET_LATEST && chain->hole && !target->accept_end)
     {
         snprintf(why, sizeof(why),
-                 "WAL segment %s is missing from the archive though later ones are there", name);
+                 chain->gap != NULL
+                     ? "WAL segment %s is not in the archive"
+                     : "WAL segment %s is missing from the archive though later ones are there",
+                 name);
         unreachable(self, why, err);
         cpam_err_hint(err, "recover to a moment before the hole with --pitr, or give --accept-end "
                            "to end in front of it");
         return CPAM_UNREACHABLE;
     }
     return CPAM_OK;
+}
+
+/* Does the WAL behind the chosen backup reach the target? */
+static enum cpam_status
+check_end(const struct selection *self, const struct backup_summary *backup,
+          const struct wal_chain *chain, struct cpam_err *err)
+{
+    enum cpam_status status = check_reach(self, backup, chain, err);
+
+    if (status == CPAM_UNREACHABLE)
+        say_gap(chain->gap, err);
+    return status;
 }
 
 /* Another timeline may have gone on while this path ended: a person should know. */
@@ -456,6 +487,7 @@ target_select(const struct recovery_map *map, const struct target *target, struc
     out->segments = chain.count;
     out->missing = chain.missing;
     out->hole = chain.hole;
+    out->gap = chain.gap;
     out->overrun = chain.overrun;
     out->latest_reachable = own_timeline ? out->backup->stop_time : latest_of(&chain, out->backup);
     out->unchecked_target = target->kind == TARGET_XID || target->kind == TARGET_NAME;

@@ -21,6 +21,7 @@
 
 #include "pg/history.h"
 #include "repo/backup.h"
+#include "repo/gap.h"
 
 enum target_kind
 {
@@ -69,6 +70,9 @@ struct recovery_map
     struct timeline doubtful;
     const struct wal_run *runs; /* ordered by timeline, then number */
     size_t run_count;
+    const struct gap
+        *gaps; /* WAL that was given up on purpose; what is there all the same is there */
+    size_t gap_count;
 };
 
 struct target_plan
@@ -79,9 +83,10 @@ struct target_plan
     uint64_t segments;
     int64_t latest_reachable; /* us since 1970 UTC */
     bool unchecked_target;    /* xid or name: not proven to be there (trap 19) */
-    bool hole;                /* a segment is missing though later ones are there */
-    bool overrun;             /* an ancestor has one of its number: recovery must be kept off it */
-    struct segment missing;   /* the first that is not there behind `last` */
+    bool hole; /* a segment is missing though later ones are there, or were, and were given up */
+    const struct gap *gap;  /* the record of that hole, if it was made on purpose; or NULL */
+    bool overrun;           /* an ancestor has one of its number: recovery must be kept off it */
+    struct segment missing; /* the first that is not there behind `last` */
     /* A timeline off this path has WAL of a later moment than this path: .id 0 if none does. */
     struct timeline rival;
     int64_t rival_created;

@@ -139,6 +139,20 @@ later_exists(const struct recovery_map *map, const struct wal_path *path, uint64
     return false;
 }
 
+static const struct gap *
+given_up(const struct recovery_map *map, struct segment segment)
+{
+    for (size_t i = 0; i < map->gap_count; i++)
+    {
+        const struct gap *gap = &map->gaps[i];
+
+        if (gap->first.timeline.id == segment.timeline.id && gap->first.number <= segment.number &&
+            segment.number <= gap->last.number)
+            return gap;
+    }
+    return NULL;
+}
+
 static void
 chain_extend(struct wal_chain *chain, struct timeline timeline, uint64_t from, uint64_t to,
              const struct wal_run *run)
@@ -183,5 +197,6 @@ wal_chain_walk(const struct recovery_map *map, const struct wal_path *path, stru
     out->missing =
         (struct segment){path_timeline(path, path_owner(path, number * size + size - 1)), number};
     out->overrun = overruns(map, path, number, at);
-    out->hole = out->overrun || later_exists(map, path, number);
+    out->gap = given_up(map, out->missing);
+    out->hole = out->overrun || out->gap != NULL || later_exists(map, path, number);
 }

@@ -27,7 +27,9 @@ struct wal_chain
     struct segment first, last;
     int64_t created; /* of `last`, us since 1970 UTC; 0 if not known */
     struct segment missing;
-    bool hole; /* a later segment of the path is there, or `overrun` */
+    bool hole; /* a later segment of the path is there, or `overrun`, or `gap` */
+    const struct gap
+        *gap; /* the missing one was given up on purpose: so was what follows; or NULL */
     /* An ancestor has a segment of the missing one's number.  Recovery would take it instead, and
        go on with what the ancestor wrote behind the fork, which is not of this path: shown on
        PostgreSQL 15, which looks through all timelines from that of its last segment on. */

@@ -414,10 +414,10 @@ START_TEST(table_is_in_order)
 }
 END_TEST
 
-/* The manual page says of these that they have no effect: who sets queue_max must not count on it. */
+/* The manual page says of these that they have no effect: nobody must count on it. */
 START_TEST(what_nothing_reads_is_marked_in_the_manual)
 {
-    static const char *const unread[] = {"wal.push.acknowledge", "wal.push.queue_max"};
+    static const char *const unread[] = {"retention.wal", "retention.daily"};
 
     for (size_t i = 0; i < COUNT_OF(unread); i++)
     {
