@@ -1,15 +1,17 @@
 #!/usr/bin/env python3
 """bench.py - push, fetch, backup and restore beside Debian's pgbackrest: `./cpam bench`.
 
-Both contenders work on the same PostgreSQL, into directories, encrypted, with the same codec at
-level 1 and two workers.  WAL is real: pgbench writes it.  Rounds alternate and the first is dropped
-(a disk's fresh blocks are slower than its used ones).  Only ratios are printed, since absolute
-figures do not carry to another machine:
+Both contenders work on the same PostgreSQL, encrypted, with the same codec at level 1 and two workers.
+WAL is real: pgbench writes it.  Rounds alternate and the first is dropped (a disk's fresh blocks are
+slower than its used ones).  docs/performance.md has what came out of one run: of the WAL path tables
+(bench/wal.py), of backup and restore
 
   speed  CPAM's work per second over pgbackrest's: above 1 is faster
   CPU    CPAM's processor time over pgbackrest's: below 1 is less
   limit  CPAM's processor time over that of compression and encryption alone, measured in this run
          (bench/limit.c): 1 would be a program that does nothing else
+
+Absolute figures do not carry to another machine; ratios of one run do.
 """
 import argparse
 import glob
@@ -25,6 +27,9 @@ ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 os.environ.setdefault("CPAM_BUILD_ROOT", os.path.join(ROOT, "build-bench"))
 sys.path.insert(0, os.path.join(ROOT, "tests", "live"))
 from harness import cluster, cpam, tap, workspace  # noqa: E402
+
+import measure  # noqa: E402
+import wal  # noqa: E402
 
 CODEC = {"wal": "lz4", "base": "zstd"}
 
@@ -67,13 +72,6 @@ class Cpam:
 
     def push_command(self):
         return f"{cpam.path('cpam-wal-push')} --config {self.config}"
-
-    def push(self, segments):
-        return timed(f'for f; do {self.push_command()} "$f"; done', segments, self.data)
-
-    def fetch(self, names, to):
-        return timed(f'for n; do {cpam.path("cpam-wal-fetch")} --config {self.config} "$n" "{to}/$n"; '
-                     "done", names, self.data)
 
     def backup(self):
         return timed(f"{cpam.path('cpam-base-push')} --config {self.config}")
@@ -126,12 +124,6 @@ pg1-user=postgres
     def push_command(self):
         return self.command("archive-push")
 
-    def push(self, segments):
-        return timed(f'for f; do {self.push_command()} "$f"; done', segments, self.data)
-
-    def fetch(self, names, to):
-        return timed(f'for n; do {self.command("archive-get")} "$n" "{to}/$n"; done', names, self.data)
-
     def backup(self):
         self.write(CODEC["base"])
         return timed(self.command("--type=full backup"))
@@ -149,14 +141,6 @@ def make_wal(server, folder, wanted):
             server.configure(archive_command="true")
             server.reload()
             return segments[:wanted]
-
-
-def limit(codec, paths):
-    """Processor seconds of compression and encryption alone: (there, back)."""
-    driver = os.path.join(os.environ["CPAM_BUILD_ROOT"], "bench", "bench_limit")
-    out = subprocess.run([driver, codec, "1", *paths], check=True, capture_output=True, text=True)
-    there, back = map(float, out.stdout.split())
-    return there, back
 
 
 def alternate(rounds, contenders, job):
@@ -177,38 +161,15 @@ def show(what, taken, least):
           f"limit {ours.cpu / least:5.2f}", flush=True)
 
 
-def bench_wal(t, contenders, segments, rounds):
-    names = [os.path.basename(path) for path in segments]
-    there, back = limit(CODEC["wal"], segments)
-    warm = segments[:1]
-
-    def push(one):
-        one.fresh()
-        one.push(warm)
-        return one.push(segments[1:])
-
-    show("push", alternate(rounds, contenders, push), there * (len(segments) - 1) / len(segments))
-
-    def fetch(one):
-        to = workspace.folder(os.path.join(t.folder(), "fetched"))
-        taken = one.fetch(names, to)
-        for name, path in zip(names, segments):
-            with open(os.path.join(to, name), "rb") as got, open(path, "rb") as wanted:
-                if got.read() != wanted.read():
-                    raise RuntimeError(f"{one.name} brought another {name}")
-        shutil.rmtree(to)
-        return taken
-
-    show("fetch", alternate(rounds, contenders, fetch), back)
-
-
 def bench_base(t, server, contenders, rounds):
+    for one in contenders:
+        one.fresh()
     script = workspace.write(os.path.join(t.folder(), "archive"), "#!/bin/sh\n# pgbackrest\nset -e\n" + "".join(
         f'{one.push_command()} "$1"\n' for one in contenders), 0o755)
     server.configure(archive_command=f"{script} %p # pgbackrest")
     server.reload()
     relations = [path for path in glob.glob(server.data + "/base/*/*") if os.path.getsize(path) > 0]
-    there, back = limit(CODEC["base"], relations)
+    there, back = measure.limit(CODEC["base"], relations)
     show("backup", alternate(rounds, contenders, lambda one: one.backup()), there)
 
     def restore(one):
@@ -220,25 +181,47 @@ def bench_base(t, server, contenders, rounds):
     show("restore", alternate(rounds, contenders, restore), back)
 
 
+def with_wal(options, t):
+    """A server, and the segments that pgbench wrote to it."""
+    folder = workspace.folder(os.path.join(t.folder(), "wal"))
+    server = cluster.new(t, archive_mode="on", archive_command=f"cp %p {folder}/%f", fsync="on",
+                         shared_buffers="128MB", max_wal_size="4GB")
+    server.start()
+    print("filling a database with pgbench...", file=sys.stderr, flush=True)
+    server.pgbench("-i", "-q", "-s", str(options.scale), timeout=1800)
+    return server, make_wal(server, folder, options.segments)
+
+
 def main():
     parser = argparse.ArgumentParser(prog="./cpam bench", description=__doc__.splitlines()[0])
-    parser.add_argument("--segments", type=int, default=24, help="WAL segments to push and fetch")
+    parser.add_argument("what", nargs="*", metavar="wal|ahead|far|base|profile",
+                        help="what to measure (all but profile, which wants perf and root)")
+    parser.add_argument("--segments", type=int, default=96, help="WAL segments to push and fetch")
     parser.add_argument("--scale", type=int, default=40, help="pgbench scale; 40 are 600 MiB")
     parser.add_argument("--rounds", type=int, default=4, help="of which the first is dropped")
+    parser.add_argument("--s3", choices=("memory", "radosgw"), default="memory", help="the S3 server")
+    parser.add_argument("--bandwidth", type=float, default=60e6, help="bytes a second to a far store")
+    parser.add_argument("--replay", type=int, default=100, help="ms to replay a segment, far away")
     options = parser.parse_args()
+    wanted = options.what or ["wal", "ahead", "far", "base"]
     t = tap.Test("bench")
     try:
-        wal = workspace.folder(os.path.join(t.folder(), "wal"))
-        server = cluster.new(t, archive_mode="on", archive_command=f"cp %p {wal}/%f", fsync="on",
-                             shared_buffers="128MB", max_wal_size="4GB")
-        server.start()
-        print("filling a database with pgbench...", file=sys.stderr, flush=True)
-        server.pgbench("-i", "-q", "-s", str(options.scale))
-        segments = make_wal(server, wal, options.segments)
-        contenders = [Cpam(t.folder() + "/c", server), Pgbackrest(t.folder() + "/p", server)]
-        print(__doc__.split("\n\n", 2)[2].rstrip() + "\n", flush=True)
-        bench_wal(t, contenders, segments, options.rounds)
-        bench_base(t, server, contenders, options.rounds)
+        server, segments = with_wal(options, t)
+        path = wal.Bench(t, server, segments, options.rounds, options.s3)
+        print(f"Load of the machine when it began: {os.getloadavg()[0]:.1f} on {os.cpu_count()} "
+              "processors.\n", flush=True)
+        if "wal" in wanted:
+            path.show_beside_the_peer()
+        if "ahead" in wanted:
+            path.show_ahead()
+        if "far" in wanted:
+            path.show_far(options.bandwidth, options.replay)
+        if "profile" in wanted:
+            path.show_profile()
+        if "base" in wanted:
+            bench_base(t, server, [Cpam(t.folder() + "/c", server), Pgbackrest(t.folder() + "/p", server)],
+                       options.rounds)
+        print(f"\nLoad when it ended: {os.getloadavg()[0]:.1f}.", flush=True)
     finally:
         for problem in t.finish():
             print(problem, file=sys.stderr)
