@@ -1,0 +1,124 @@
+/*
+ * test_worker_answer.c - who asked a push worker for what, and what each is told: without a socket, and
+ * with a repository that is played here.
+ */
+#include "suite.h"
+
+#include "worker_state.h"
+
+#define NAME "000000010000000000000005"
+
+/* A waiter is nothing but an address here. */
+static struct told
+{
+    int times;
+    struct handoff_reply reply;
+} told[2];
+
+static struct worker worker;
+
+/* Instead of the server's: no socket. */
+void
+handoff_answer(struct handoff_server *server, struct handoff_waiter *waiter,
+               const struct handoff_reply *reply)
+{
+    struct told *who = (struct told *) (void *) waiter;
+
+    (void) server;
+    who->times++;
+    who->reply = *reply;
+}
+
+static struct handoff_waiter *
+waiter(size_t i)
+{
+    return (struct handoff_waiter *) (void *) &told[i];
+}
+
+static void
+begin(void)
+{
+    const struct queue_spec spec = {
+        .lanes = 1, .required = {true}, .policy = {.required = 1, .needed = 1}};
+    struct cpam_err err;
+
+    memset(told, 0, sizeof(told));
+    memset(&worker, 0, sizeof(worker));
+    worker.io = io_posix();
+    worker.lane_count = 1;
+    pthread_mutex_init(&worker.lock, NULL);
+    pthread_cond_init(&worker.work, NULL);
+    ck_assert_int_eq(queue_new(&spec, &worker.queue, &err), CPAM_OK);
+}
+
+static void
+end(void)
+{
+    queue_free(worker.queue);
+}
+
+/* What a lane's thread does with the job that is next. */
+static void
+run_to(enum share_state state, const struct handoff_stamp *stamp)
+{
+    struct job *job = queue_take(worker.queue, 0, true);
+    struct cpam_err err;
+
+    ck_assert_ptr_nonnull(job);
+    job->stamped = true;
+    job->stamp = *stamp;
+    cpam_fail(&err, CPAM_TRANSIENT, 0, "the repository is away");
+    queue_report(worker.queue, job, 0, state, false, state == SHARE_DONE ? NULL : &err, 1);
+    queue_leave(worker.queue, job);
+}
+
+static const struct handoff_stamp first = {1, 2, 3, 4}, other = {1, 2, 3, 5};
+
+/* The second question comes between the end of a push and the answer to the first. */
+START_TEST(P9_who_waits_for_a_failed_push_hears_of_it_when_it_is_asked_for_again)
+{
+    answer_asked(&worker, waiter(0), NAME, &first, (struct deadline){0});
+    run_to(SHARE_FAILED, &first);
+    answer_asked(&worker, waiter(1), NAME, &first, (struct deadline){0});
+    answer_all(&worker);
+    ck_assert_int_eq(told[0].times, 1);
+    ck_assert_int_eq(told[0].reply.status, CPAM_TRANSIENT);
+    ck_assert_ptr_nonnull(strstr(told[0].reply.why.text, "the repository is away"));
+    ck_assert_int_eq(told[1].times, 0);
+    run_to(SHARE_DONE, &first);
+    answer_all(&worker);
+    ck_assert_int_eq(told[1].times, 1);
+    ck_assert_int_eq(told[1].reply.status, CPAM_OK);
+    ck_assert_int_eq(told[0].times, 1);
+}
+END_TEST
+
+START_TEST(P9_who_waits_for_a_file_hears_of_it_when_another_one_of_its_name_is_asked_for)
+{
+    answer_asked(&worker, waiter(0), NAME, &first, (struct deadline){0});
+    run_to(SHARE_DONE, &first);
+    answer_asked(&worker, waiter(1), NAME, &other, (struct deadline){0});
+    answer_all(&worker);
+    ck_assert_int_eq(told[0].times, 1);
+    ck_assert_int_eq(told[0].reply.status, CPAM_OK);
+    ck_assert_int_eq(told[1].times, 0);
+    run_to(SHARE_DONE, &other);
+    answer_all(&worker);
+    ck_assert_int_eq(told[1].times, 1);
+    ck_assert_int_eq(told[1].reply.status, CPAM_OK);
+}
+END_TEST
+
+Suite *
+suite(void)
+{
+    Suite *suite = suite_create("programs/worker_answer");
+    TCase *tcase = tcase_create("worker_answer");
+
+    tcase_add_checked_fixture(tcase, begin, end);
+    tcase_add_test(tcase, P9_who_waits_for_a_failed_push_hears_of_it_when_it_is_asked_for_again);
+    tcase_add_test(tcase,
+                   P9_who_waits_for_a_file_hears_of_it_when_another_one_of_its_name_is_asked_for);
+    suite_add_tcase(suite, tcase);
+    return suite;
+}
