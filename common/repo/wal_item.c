@@ -94,6 +94,7 @@ open_item(struct wal_item *item, struct cpam_err *err)
     if (!S_ISREG(about.st_mode))
         return cpam_fail(err, CPAM_INVALID, 0, "\"%s\" is no regular file", item->path);
     item->size = (uint64_t) about.st_size;
+    item->written = about.st_mtim;
     if (item->size == 0)
         return cpam_fail(err, CPAM_INVALID, 0, "\"%s\" is empty", item->path);
     if (item->size > max)
@@ -237,15 +238,34 @@ wal_item_read(struct io *io, const char *path, const char *name, uint64_t sysid,
     return CPAM_OK;
 }
 
-/* The end of the file is where it was, too. */
+static enum cpam_status
+was_changed(const struct wal_item *item, struct cpam_err *err)
+{
+    /* PostgreSQL calls again, and then everything is looked at anew */
+    return cpam_fail(err, CPAM_TRANSIENT, 0, "\"%s\" was changed while it was read", item->path);
+}
+
+/*
+ * The end of the file is where it was, and nobody has written to it.  Once enough repositories have a
+ * segment the server may recycle it, and fill it with the content of another one, while a slower
+ * repository's thread still reads the descriptor.
+ */
 static enum cpam_status
 still_ends(struct wal_item *item, struct cpam_err *err)
 {
+    struct stat about;
     uint8_t more;
     size_t got;
 
     CPAM_TRY(file_read_at(item->io, item->fd, item->path, &more, 1, item->size, &got, err));
-    return got == 0 ? CPAM_OK : changed_size(item, err);
+    if (got != 0)
+        return changed_size(item, err);
+    if (item->io->ops->fstat(item->io, item->fd, &about) != 0)
+        return cpam_fail(err, CPAM_IO, errno, "could not look at \"%s\"", item->path);
+    return about.st_mtim.tv_sec == item->written.tv_sec &&
+                   about.st_mtim.tv_nsec == item->written.tv_nsec
+               ? CPAM_OK
+               : was_changed(item, err);
 }
 
 enum cpam_status
@@ -265,10 +285,8 @@ wal_item_each(struct wal_item *item, wal_item_fn fn, void *arg, struct cpam_err 
         CPAM_TRY(file_read_at(item->io, item->fd, item->path, chunk.data, want, at, &got, err));
         if (got != want)
             return changed_size(item, err);
-        /* PostgreSQL calls again, and then everything is looked at anew */
         if (at == 0 && memcmp(chunk.data, item->head, sizeof(item->head)) != 0)
-            return cpam_fail(err, CPAM_TRANSIENT, 0, "\"%s\" was changed while it was read",
-                             item->path);
+            return was_changed(item, err);
         CPAM_TRY(fn(arg, chunk.data, got, err));
         at += got;
     }

@@ -21,6 +21,7 @@ struct wal_item
     uint64_t sysid;
     struct wal_page page; /* of segments and .partial; zeros for the others */
     uint64_t size;
+    struct timespec written;            /* when it was last written to, as it was opened */
     struct cpam_buf data;               /* the content of a history or .backup */
     uint8_t head[WAL_LONG_HEADER_SIZE]; /* of segments and .partial: what was checked */
     int fd;                             /* of them; -1 when the content is in memory */
@@ -32,9 +33,9 @@ enum cpam_status wal_item_history(const struct wal_item *item, struct timeline t
 
 /*
  * Hands the whole content to fn, in order, in chunks of WAL_ITEM_CHUNK bytes and a shorter last one.
- * It fails where a file is no longer what was checked when it was opened: of another size, or with
- * another beginning.  In between it may have changed since, so a caller that needs the same bytes
- * twice checks that they are.  May be called by several threads at a time.
+ * It fails where a file is no longer what was checked when it was opened: of another size, with
+ * another beginning, or written to since.  A caller that needs the same bytes twice checks that they
+ * are all the same: clocks of file systems are coarse.  May be called by several threads at a time.
  */
 typedef enum cpam_status (*wal_item_fn)(void *arg, const void *data, size_t size,
                                         struct cpam_err *err);

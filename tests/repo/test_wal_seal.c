@@ -4,6 +4,9 @@
  */
 #include "repo/repo_fixture.h"
 
+#include <fcntl.h>
+#include <unistd.h>
+
 #include "base/room.h"
 #include "object/content_id.h"
 
@@ -176,6 +179,25 @@ START_TEST(P7_file_that_changes_its_size_after_it_was_opened_is_refused)
 }
 END_TEST
 
+/* Recycled by the server, which is filling it with the content of another segment. */
+START_TEST(P8_file_that_is_written_to_after_it_was_opened_is_no_object)
+{
+    static const struct timespec long_ago[2] = {{.tv_sec = 1000}, {.tv_sec = 1000}};
+    CPAM_AUTO(wal_item_free) struct wal_item *item = NULL;
+    bool was_there;
+
+    segment_file(1 << 20);
+    ck_assert_int_eq(utimensat(AT_FDCWD, fixture_path(SEGMENT), long_ago, 0), 0);
+    ck_ok(wal_item_read(io_posix(), fixture_path(SEGMENT), SEGMENT, 0, &item, &err), &err);
+    int fd = open(fixture_path(SEGMENT), O_WRONLY | O_CLOEXEC);
+    ck_assert_int_eq(pwrite(fd, "other", 5, 1 << 19), 5);
+    ck_assert_int_eq(close(fd), 0);
+    ck_fails(wal_archive_put(self.repo, item, &was_there, &err), CPAM_TRANSIENT,
+             "was changed while it was read", &err);
+    ck_assert_ptr_null(memory_find(&self.bucket, KEY));
+}
+END_TEST
+
 /* Incompressible ones of several threads at a time: what is too much waits in files. */
 struct pusher
 {
@@ -257,6 +279,7 @@ suite(void)
                         (int) (sizeof(ways) / sizeof(ways[0])));
     tcase_add_test(tcase, P8_first_page_that_was_checked_is_the_one_that_is_sent);
     tcase_add_loop_test(tcase, P7_file_that_changes_its_size_after_it_was_opened_is_refused, 0, 2);
+    tcase_add_test(tcase, P8_file_that_is_written_to_after_it_was_opened_is_no_object);
     tcase_add_loop_test(tcase, sealed_segments_of_many_threads_are_all_stored, 0, 2);
     suite_add_tcase(suite, tcase);
     return suite;
