@@ -187,7 +187,7 @@ answer_asked(void *arg, struct handoff_waiter *waiter, const char *name,
     while (asker->waiter != NULL) /* there are as many as there can be waiters */
         asker++;
     pthread_mutex_lock(&worker->lock);
-    worker->active = worker->io->ops->monotonic(worker->io);
+    worker->active = worker->asked = worker->io->ops->monotonic(worker->io);
     answer_all(worker); /* a new run takes the old one away from whoever still waits for it */
     enum cpam_status status = job_for(worker, name, stamp, &asker->job, &fresh, &err);
     if (status != CPAM_OK)

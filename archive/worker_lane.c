@@ -275,7 +275,7 @@ take(struct worker *worker, const struct lane_thread *thread)
 
     if (thread->repository == NULL && lane->connected > 0)
         return NULL;
-    return queue_take(worker->queue, lane->index, now >= lane->not_before);
+    return queue_take(worker->queue, lane->index, worker->ahead && now >= lane->not_before);
 }
 
 void

@@ -15,6 +15,7 @@
 #include "io/file.h"
 #include "worker_ready.h"
 #include "worker_state.h"
+#include "worker_wanted.h"
 
 enum
 {
@@ -31,6 +32,7 @@ struct serving
     struct worker_request *request;
     struct ready *ready;
     struct stat data;
+    struct wanted wanted;
     int64_t checked;
 };
 
@@ -71,15 +73,21 @@ look_ahead(struct serving *serving)
     bool fresh, complete, more = false;
 
     ready_look(serving->ready, &fresh);
+    const struct wanted_signs signs = {.asked = worker->asked,
+                                       .waits = handoff_server_waiters(worker->server) > 0,
+                                       .fresh = fresh};
+    bool wanted = wanted_look(&serving->wanted, worker->io, worker->data, &signs);
     size_t count = ready_count(serving->ready, &complete);
     pthread_mutex_lock(&worker->lock);
+    worker->ahead = wanted;
     if (fresh)
     {
         mark_listed(serving);
         queue_prune(worker->queue);
     }
     open = queue_open(worker->queue);
-    for (size_t i = 0; i < count && open < ahead && queue_count(worker->queue) < JOBS_MAX; i++)
+    for (size_t i = 0; wanted && i < count && open < ahead && queue_count(worker->queue) < JOBS_MAX;
+         i++)
     {
         const struct archive_name *name = ready_at(serving->ready, i);
         struct job *job;
@@ -131,7 +139,7 @@ is_busy(const struct serving *serving)
         if (worker->threads[i].hangs_at != 0 && worker->threads[i].lane->failing < HOPELESS)
             return true;
     return handoff_server_waiters(worker->server) > 0 || worker->keeper_hangs_at != 0 ||
-           (!hopeless && queue_open(worker->queue) > 0);
+           (worker->ahead && !hopeless && queue_open(worker->queue) > 0);
 }
 
 /* Is the directory still the one this worker is for? */

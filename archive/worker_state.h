@@ -87,6 +87,8 @@ struct worker
     int64_t keeper_hangs_at; /* as a lane_thread's */
     struct asker askers[HANDOFF_WAITERS_MAX];
     int64_t active; /* us, monotonic: when there was something to do last */
+    int64_t asked;  /* when the last question came; 0: never */
+    bool ahead;     /* what nobody asked for may be done (worker_wanted.h) */
 
     pthread_mutex_t gate_lock;
     pthread_cond_t gate_room;

@@ -137,6 +137,21 @@ def test_trap29_it_drains_what_is_left_when_the_server_has_gone(t):
     until("all of them", lambda: all(has(w, one) for one in names))
 
 
+def test_trap7_a_server_that_did_not_ask_is_not_archived_for(t):
+    """A copy that is restored in its place has .ready files, and an archive_command that refuses."""
+    w = World(t, worker=True)
+    process = serve(t, w, "--foreground", "--idle", "4s")
+    until("the socket", lambda: socket_there(w))
+    workspace.write(f"{w.data}/postmaster.pid", f"{os.getpid()}\n{w.data}\n1700000000\n")
+    w.expect(w.push(w.segment(1)), 0)
+    ready(w, w.segment(2))
+    until("what its server has next", lambda: has(w, name(1, 2)))
+    workspace.write(f"{w.data}/postmaster.pid", f"{os.getpid()}\n{w.data}\n1700000009\n")
+    ready(w, w.segment(3))
+    t.equal(process.wait(60), 0, "it ends although there is something to do")
+    t.true(not has(w, name(1, 3)), "the other server's segment is not archived")
+
+
 def test_P9_it_ends_with_its_data_directory(t):
     w = World(t, worker=True)
     w.expect(w.push(w.segment(1)), 0)
