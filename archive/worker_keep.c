@@ -15,10 +15,10 @@
 
 enum
 {
-    MOMENT = 2 * 1000000,      /* us for a repository that is well */
-    LOOK = 100 * 1000,         /* us between looks while one has it */
-    DRAIN_TIME = 30 * 1000000, /* us at a time; what the server asks for has threads of its own */
-    DRAIN_MOST = 8             /* files at a time */
+    MOMENT = 2 * 1000000, /* us for a repository that is well */
+    LOOK = 100 * 1000,    /* us between looks while one has it */
+    SLOW_DISK = 2 << 20,  /* bytes a second that a copy may take */
+    DRAIN_MOST = 8        /* files at a time; what the server asks for has other threads */
 };
 
 /* The first job whose other repositories have had their moment. */
@@ -94,7 +94,6 @@ keep(struct worker *worker, struct job *job)
 {
     int64_t now = worker->io->ops->monotonic(worker->io);
 
-    worker->keeper_hangs_at = now + worker->settings->wal.push_timeout + WORKER_GRACE;
     job->users++;
     for (size_t i = 0; i < worker->lane_count && job->state == JOB_ENOUGH; i++)
     {
@@ -105,12 +104,19 @@ keep(struct worker *worker, struct job *job)
 
         if (before == SHARE_DONE || before == SHARE_KEPT)
             continue;
+        worker->keeper_hangs_at = now + worker->settings->wal.push_timeout +
+                                  (int64_t) (stamp.size / SLOW_DISK) * 1000000 + WORKER_GRACE;
         pthread_mutex_unlock(&worker->lock);
         enum cpam_status status = keep_same(worker, &name, &stamp, &worker->lanes[i], &err);
         pthread_mutex_lock(&worker->lock);
         now = worker->io->ops->monotonic(worker->io);
         if (status != CPAM_OK)
             cpam_err_prefix(&err, "the backlog of repository \"%s\"", worker->lanes[i].which->name);
+        if (status != CPAM_OK && !worker->lanes[i].which->required)
+        {
+            log_failure(&err); /* it never decides (push_policy.h) */
+            status = CPAM_OK;
+        }
         queue_kept(worker->queue, job, i, status == CPAM_OK ? NULL : &err, now);
     }
     queue_leave(worker->queue, job);

@@ -249,8 +249,7 @@ drain(struct worker *worker, struct lane_thread *thread)
     if (lane->draining || now < lane->next_drain || now < lane->not_before)
         return false;
     lane->draining = true;
-    thread->hangs_at =
-        now + worker->settings->wal.push_timeout + DRAIN_PAUSE + (int64_t) WORKER_GRACE;
+    thread->hangs_at = now + DRAIN_TIME + WORKER_GRACE;
     pthread_mutex_unlock(&worker->lock);
     bool more = keep_drain(worker, thread, &err, &status);
     pthread_mutex_lock(&worker->lock);

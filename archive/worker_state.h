@@ -22,6 +22,7 @@ enum
 {
     WORKER_THREADS = 16,        /* of a lane, at most; and four for each of wal.push.workers */
     WORKER_HISTORIES = 8,       /* timelines whose history is known to be in a repository */
+    DRAIN_TIME = 30 * 1000000,  /* us of draining a backlog at a time */
     WORKER_GRACE = 10 * 1000000 /* us beyond its deadline, until a job is taken to hang for ever */
 };
 

@@ -227,6 +227,15 @@ def test_trap15_two_data_directories_never_share(t):
     t.equal(w.fetch(name(1, 2)), segment(1, 2, seed="production"))
 
 
+def test_P13_an_optional_repository_never_decides(t):
+    """Neither does its backlog, where there is no place for one."""
+    w = World(t, worker=True, more=["{ name: dr, url: file:///nonexistent/dr, required: false }"])
+    workspace.folder(f"{w.folder}/state", 0o700)
+    workspace.write(f"{w.folder}/state/backlog", "")
+    w.expect(w.push(w.segment(1)), 0)
+    t.equal(w.fetch(name(1, 1)), segment(1, 1))
+
+
 @tap.limit(600)
 def test_P10_killed_at_any_time_nothing_acknowledged_is_lost(t):
     w = World(t, worker=True)
