@@ -5,6 +5,7 @@
  * is read from pg_wal, where the server may still have it, or made a copy of again out of another
  * repository.
  */
+#include <fcntl.h>
 #include <string.h>
 
 #include "backlog_parts.h"
@@ -21,6 +22,31 @@ enum
 
 /* --- entries without a copy ------------------------------------------------------------------- */
 
+/*
+ * A file that is finished is known to the archiver until it is recycled.  One that is not may be
+ * coming in just now, on a standby that was made of this host: it begins as it should.
+ */
+static bool
+is_finished(const struct backlog *backlog, const char *name, const char *data)
+{
+    static const char *const endings[] = {"done", "ready"};
+    bool known = false;
+
+    for (size_t i = 0; i < sizeof(endings) / sizeof(endings[0]) && !known; i++)
+    {
+        CPAM_AUTO(cpam_buf_clear) struct cpam_buf path = {0};
+        struct cpam_err ignored;
+        struct stat about;
+
+        if (cpam_buf_printf(&path, PATH_LIMIT, &ignored, "%s/pg_wal/archive_status/%s.%s", data,
+                            name, endings[i]) != CPAM_OK)
+            return false;
+        const char *text = cpam_buf_text(&path);
+        known = text != NULL && backlog->io->ops->stat(backlog->io, AT_FDCWD, text, 0, &about) == 0;
+    }
+    return known;
+}
+
 /* PostgreSQL may have renamed the file to another segment's name: its first page tells. */
 static enum cpam_status
 read_pg_wal(const struct backlog *backlog, const char *name, const char *data,
@@ -28,7 +54,7 @@ read_pg_wal(const struct backlog *backlog, const char *name, const char *data,
 {
     CPAM_AUTO(cpam_buf_clear) struct cpam_buf path = {0};
 
-    if (data == NULL)
+    if (data == NULL || !is_finished(backlog, name, data))
         return CPAM_NOT_FOUND;
     CPAM_TRY(cpam_buf_printf(&path, PATH_LIMIT, err, "%s/pg_wal/%s", data, name));
     const char *text = cpam_buf_text(&path);

@@ -31,7 +31,18 @@ backlog_world_segment(unsigned number)
     return name;
 }
 
-/* pg_wal has it afterwards; returns its path. */
+/* archive_status/<segment>.done */
+static inline const char *
+backlog_world_done(const struct backlog_world *w, unsigned number)
+{
+    static char path[200];
+
+    snprintf(path, sizeof(path), "%s/pg_wal/archive_status/%s.done", w->data,
+             backlog_world_segment(number));
+    return path;
+}
+
+/* pg_wal has it afterwards, archived; returns its path. */
 static inline const char *
 backlog_world_file(struct backlog_world *w, unsigned number, unsigned seed)
 {
@@ -42,6 +53,7 @@ backlog_world_file(struct backlog_world *w, unsigned number, unsigned seed)
     snprintf(path, sizeof(path), "%s/pg_wal/%s", w->data, backlog_world_segment(number));
     ck_ok(file_write_all(io_posix(), path, 0600, data, 1 << 20, &err), &err);
     free(data);
+    ck_ok(file_write_all(io_posix(), backlog_world_done(w, number), 0600, "", 0, &err), &err);
     return path;
 }
 
@@ -58,7 +70,7 @@ backlog_world_begin(struct backlog_world *w, struct io *io, const char *more)
     w->io = io;
     fixture_begin();
     snprintf(w->data, sizeof(w->data), "%s/data", fixture_dir);
-    snprintf(text, sizeof(text), "%s/pg_wal", w->data);
+    snprintf(text, sizeof(text), "%s/pg_wal/archive_status", w->data);
     ck_ok(file_make_dirs(io_posix(), text, 0700, &err), &err);
     const char *key = fixture_key("key", KEY_TEXT_KEYFILE, 7);
     int size = snprintf(text, sizeof(text),

@@ -259,6 +259,17 @@ START_TEST(P13_a_name_alone_is_read_from_pg_wal)
 }
 END_TEST
 
+/* A standby that was made of this host: the segment is coming in, and only its beginning is there. */
+START_TEST(P13_a_name_alone_is_not_read_from_a_file_that_is_being_written)
+{
+    w.settings->wal.backlog_max = 0;
+    keep(3);
+    ck_assert_int_eq(unlink(backlog_world_done(&w, 3)), 0);
+    ck_assert_uint_eq(drain(), 1);
+    ck_assert(!backlog_world_has(&w, 1, backlog_world_segment(3)));
+}
+END_TEST
+
 /* The server has renamed the file to the next name it needs: another repository has the content. */
 START_TEST(P13_a_name_alone_is_read_from_another_repository)
 {
@@ -402,6 +413,7 @@ suite(void)
     tcase_add_test(tcase, P13_a_history_stays_as_long_as_a_segment_of_its_timeline);
     tcase_add_test(tcase, P13_beyond_the_limit_only_names_are_kept);
     tcase_add_test(tcase, P13_a_name_alone_is_read_from_pg_wal);
+    tcase_add_test(tcase, P13_a_name_alone_is_not_read_from_a_file_that_is_being_written);
     tcase_add_test(tcase, P13_a_name_alone_is_read_from_another_repository);
     tcase_add_test(tcase, P13_what_cannot_be_had_stays_and_stops_nothing);
     tcase_add_test(tcase, P13_a_damaged_copy_stays_and_stops_nothing);
