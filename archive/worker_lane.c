@@ -113,6 +113,39 @@ remember_history(struct lane *lane, const struct job *job)
     lane->next_history = (lane->next_history + 1) % WORKER_HISTORIES;
 }
 
+/*
+ * Was the name free when its folder was listed?  Then it is put without a look before, where the
+ * store refuses a name that was taken since; in a run of segments that saves a request each.
+ */
+static bool
+probably_absent(struct pushing *push)
+{
+    struct worker *worker = push->worker;
+    struct lane *lane = push->thread->lane;
+    const struct archive_name *name = &push->job->name;
+    const struct wal_folder *known;
+    struct wal_folder folder;
+    struct cpam_err ignored;
+    bool list, absent;
+
+    pthread_mutex_lock(&worker->lock);
+    known = wal_folders_find(&lane->folders, name, 0);
+    absent = known != NULL && !wal_folder_has(known, name);
+    list = known == NULL && name->kind == ARCHIVE_SEGMENT && !lane->listing;
+    lane->listing |= list;
+    pthread_mutex_unlock(&worker->lock);
+    if (!list)
+        return absent;
+    enum cpam_status status = wal_folder_list(repository_repo(push->thread->repository),
+                                              worker->sysid, name, &folder, &ignored);
+    pthread_mutex_lock(&worker->lock);
+    lane->listing = false;
+    if (status == CPAM_OK)
+        wal_folders_keep(&lane->folders, &folder);
+    pthread_mutex_unlock(&worker->lock);
+    return status == CPAM_OK && !wal_folder_has(&folder, name);
+}
+
 static enum cpam_status
 put(struct pushing *push, struct cpam_err *err)
 {
@@ -122,6 +155,7 @@ put(struct pushing *push, struct cpam_err *err)
     struct push_item_result result;
 
     CPAM_TRY(lane_connect(worker, push->thread, push->deadline, err));
+    how.wal.probably_absent = probably_absent(push);
     pthread_mutex_lock(&worker->lock);
     how.history_there = history_there(lane, push->job);
     pthread_mutex_unlock(&worker->lock);

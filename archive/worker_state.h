@@ -15,6 +15,7 @@
 
 #include "cli/repository.h"
 #include "handoff/server.h"
+#include "repo/wal_folder.h"
 #include "worker/worker.h"
 #include "worker_queue.h"
 
@@ -48,6 +49,8 @@ struct lane
         struct handoff_stamp stamp; /* of the file that was put */
     } histories[WORKER_HISTORIES];
     size_t next_history;
+    struct wal_folders folders; /* what was there when they were listed */
+    bool listing;               /* one of its threads lists one */
 };
 
 /* A thread's share of the state. */

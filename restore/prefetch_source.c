@@ -9,19 +9,21 @@
 
 #include "base/log.h"
 #include "cli/repository.h"
-#include "repo/wal_archive.h"
+#include "repo/wal_folder.h"
 
 enum
 {
-    BENCH = 20 * 1000 * 1000,  /* us a repository that failed comes last */
-    OPENING = 10 * 1000 * 1000 /* us: the most that opening one may take */
+    BENCH = 20 * 1000 * 1000,   /* us a repository that failed comes last */
+    OPENING = 10 * 1000 * 1000, /* us: the most that opening one may take */
+    LISTED = 60 * 1000 * 1000   /* us that a listing is believed to show every conflict */
 };
 
 struct shared /* one repository */
 {
     pthread_mutex_t lock; /* held while it is opened */
     struct repository *repository;
-    int64_t failed; /* us, monotonic; 0: it works, as far as is known */
+    int64_t failed;             /* us, monotonic; 0: it works, as far as is known */
+    struct wal_folders folders; /* with the source's lock held */
 };
 
 struct prefetch_source
@@ -188,6 +190,34 @@ connect_to(struct prefetch_reader *reader, size_t which, struct deadline deadlin
     return repo_another(repository_repo(shared->repository), &reader->repos[which], err);
 }
 
+/* F13, with one listing for all segments of a folder: only a person or a copy of another archive
+   puts a second content beside a segment. */
+static enum cpam_status
+no_conflict(struct prefetch_reader *reader, size_t which, const struct archive_name *name,
+            struct cpam_err *err)
+{
+    struct prefetch_source *source = reader->source;
+    struct repo *repo = reader->repos[which];
+    const struct wal_folder *known;
+    struct wal_folder folder;
+    bool conflicts;
+
+    pthread_mutex_lock(&source->lock);
+    known = wal_folders_find(&source->shared[which].folders, name,
+                             source->io->ops->monotonic(source->io) - LISTED);
+    conflicts = known != NULL && known->conflicts;
+    pthread_mutex_unlock(&source->lock);
+    if (known == NULL)
+    {
+        CPAM_TRY(wal_folder_list(repo, source->sysid, name, &folder, err));
+        conflicts = folder.conflicts;
+        pthread_mutex_lock(&source->lock);
+        wal_folders_keep(&source->shared[which].folders, &folder);
+        pthread_mutex_unlock(&source->lock);
+    }
+    return conflicts ? wal_archive_conflict(repo, source->sysid, name, err) : CPAM_OK;
+}
+
 static enum cpam_status
 read_from(struct prefetch_reader *reader, size_t which, const char *name, uint32_t segment_size,
           struct deadline deadline, struct prefetch_file *file, struct cpam_err *err)
@@ -198,7 +228,7 @@ read_from(struct prefetch_reader *reader, size_t which, const char *name, uint32
     CPAM_TRY(archive_name_parse(name, &parsed, err));
     CPAM_TRY(connect_to(reader, which, deadline, err));
     repo_store(reader->repos[which])->deadline = deadline;
-    CPAM_TRY(wal_archive_conflict(reader->repos[which], reader->source->sysid, &parsed, err));
+    CPAM_TRY(no_conflict(reader, which, &parsed, err));
     CPAM_TRY(wal_archive_get(reader->repos[which], reader->source->sysid, name,
                              prefetch_file_sink(file), &header, err));
     if (prefetch_file_size(file) != segment_size)
