@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <signal.h>
 #include <spawn.h>
 #include <stdio.h>
@@ -62,14 +63,22 @@ module_push_check(struct io *io, const char *config, const char *program, struct
 static enum cpam_status
 start_child(struct module_push *push, struct cpam_err *err)
 {
-    char *arguments[] = {(char *) (uintptr_t) push->spec.program, (char *) (uintptr_t) "--config",
-                         (char *) (uintptr_t) push->spec.config,  (char *) (uintptr_t) "--push",
-                         (char *) (uintptr_t) push->spec.path,    NULL};
+    char within[32];
+    char *arguments[] = {(char *) (uintptr_t) push->spec.program,
+                         (char *) (uintptr_t) "--config",
+                         (char *) (uintptr_t) push->spec.config,
+                         (char *) (uintptr_t) "--push",
+                         (char *) (uintptr_t) push->spec.path,
+                         (char *) (uintptr_t) "--within",
+                         within,
+                         NULL};
     posix_spawn_file_actions_t actions;
     posix_spawnattr_t attributes;
     sigset_t none, all;
     int failed;
 
+    snprintf(within, sizeof(within), "%" PRId64 "ms",
+             deadline_left(push->io, push->deadline) / 1000);
     handoff_call_free(CPAM_STEAL(push->call));
     sigemptyset(&none);
     sigfillset(&all);
@@ -168,13 +177,16 @@ module_push_step(struct module_push *push, bool *done, struct cpam_err *err)
 
     struct handoff_reply reply;
     enum cpam_status status = handoff_call_step(push->call, 0, done, &reply, err);
-    if (status == CPAM_OK && *done && reply.status != CPAM_OK)
+    bool answered = status == CPAM_OK && *done;
+    if (answered && reply.status != CPAM_OK)
     {
         *done = false;
         *err = reply.why;
-        return err->status = reply.status;
+        status = err->status = reply.status;
     }
-    return push_question_unanswered(status) ? start_child(push, err) : status;
+    if (status != CPAM_OK && push_question_foreground(push->question, status, answered))
+        return start_child(push, err);
+    return status;
 }
 
 int

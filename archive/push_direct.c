@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "push_gap.h"
 #include "push_outcome.h"
+#include "push_queue.h"
 #include "push_shares.h"
 
 enum
@@ -193,7 +194,8 @@ push_direct(struct push_request *request, struct cpam_err *err)
         return cpam_fail(err, CPAM_NO_MEMORY, 0, "out of memory to push \"%s\"",
                          push_item_name(request->item));
     *push = (struct push){request->io, request->settings, request->item, request->deadline};
-    enum cpam_status status = push_gap_due(request, &may_give_up, &waiting, err);
+    enum cpam_status status = push_queue_due(
+        request->io, request->settings, push_item_path(request->item), &may_give_up, &waiting, err);
     if (may_give_up)
     {
         int64_t left = deadline_left(request->io, request->deadline);

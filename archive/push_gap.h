@@ -10,12 +10,8 @@
 
 #include "push_direct.h"
 
-/* May request's file be given up?  *waiting: bytes of WAL in archive_status that are .ready. */
-enum cpam_status push_gap_due(const struct push_request *request, bool *due, uint64_t *waiting,
-                              struct cpam_err *err) CPAM_CHECK;
-
 /*
- * After the push has failed, with its failure in *err.  CPAM_OK: the gap is recorded and PostgreSQL
+ * After the push has failed, with its failure in *err.  waiting: from push_queue.h.  CPAM_OK: the gap is recorded and PostgreSQL
  * may forget the segment; it is logged as an error.  Otherwise the failure is the push's own.
  */
 enum cpam_status push_gap_give_up(struct push_request *request, uint64_t waiting,

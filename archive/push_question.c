@@ -10,12 +10,14 @@
 #include "base/buf.h"
 #include "io/file.h"
 #include "pg/segment.h"
+#include "push_queue.h"
 
 struct push_question
 {
     struct handoff_question ask;
     struct archive_name name;
     struct cpam_buf data; /* absolute path of the data directory */
+    bool too_much_waits;  /* wal.push.queue_max */
 };
 
 void
@@ -34,9 +36,15 @@ push_question_ask(const struct push_question *question)
 }
 
 bool
-push_question_unanswered(enum cpam_status status)
+push_question_foreground(const struct push_question *question, enum cpam_status status,
+                         bool answered)
 {
-    return status == CPAM_REFUSED || status == CPAM_IO || status == CPAM_NOT_FOUND;
+    bool no_worker =
+        !answered && (status == CPAM_REFUSED || status == CPAM_IO || status == CPAM_NOT_FOUND);
+    bool may_pass = status == CPAM_DEADLINE || status == CPAM_TRANSIENT || status == CPAM_UNKNOWN ||
+                    status == CPAM_IO;
+
+    return no_worker || (may_pass && question->too_much_waits);
 }
 
 static enum cpam_status
@@ -110,6 +118,8 @@ push_question_new(struct io *io, const struct settings *settings, const char *co
         return cpam_fail(err, CPAM_REFUSED, 0, "wal.push.mode is direct: there is no worker");
 
     CPAM_AUTO(push_question_free) struct push_question *question = calloc(1, sizeof(*question));
+    uint64_t waiting;
+
     if (question == NULL)
         return cpam_fail(err, CPAM_NO_MEMORY, 0, "out of memory to ask for \"%s\"", path);
     question->ask = (struct handoff_question){
@@ -121,6 +131,9 @@ push_question_new(struct io *io, const struct settings *settings, const char *co
         .deadline = deadline_after(io, settings->wal.push_timeout),
     };
     CPAM_TRY(fill(io, path, question, err));
+    CPAM_TRY(push_queue_due(io, settings, path, &question->too_much_waits, &waiting, err));
+    if (question->too_much_waits)
+        question->ask.deadline = deadline_after(io, settings->wal.push_timeout / 2);
     *out = CPAM_STEAL(question);
     return CPAM_OK;
 }

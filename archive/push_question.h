@@ -17,7 +17,7 @@ struct push_question;
 /*
  * path is %p, relative to the working directory or absolute, and the file must be there; config and
  * program are absolute; settings, config and program are kept.  The deadline is wal.push.timeout
- * from now.
+ * from now, or half of it (push_question_foreground).
  *
  * CPAM_REFUSED: there is no worker to ask, because wal.push.mode is direct or path is not
  * <data directory>/pg_wal/<name>.  After that and any other failure the file is pushed in the
@@ -31,7 +31,13 @@ CPAM_SCOPED(push_question_free, struct push_question);
 
 const struct handoff_question *push_question_ask(const struct push_question *question);
 
-/* The failure was about having a worker, not about the file: is the foreground the way on? */
-bool push_question_unanswered(enum cpam_status status);
+/*
+ * After a failure to get an answer, or an answer that is one: is the foreground the way on?  It is
+ * where there is no worker to be had, and where more WAL waits than wal.push.queue_max allows and the
+ * worker could not push the file: the foreground alone may give it up.  For that it has what is left of
+ * wal.push.timeout: the worker was asked with half of it.
+ */
+bool push_question_foreground(const struct push_question *question, enum cpam_status status,
+                              bool answered);
 
 #endif

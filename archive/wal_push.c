@@ -106,16 +106,17 @@ ask(const struct call *call, const struct push_question *question, struct cpam_e
     struct handoff_reply reply;
     enum cpam_status status = handoff_ask(call->cli->io, push_question_ask(question), &reply, err);
 
-    if (status == CPAM_DEADLINE)
-        return tell_late(call->path, err);
-    if (status != CPAM_OK)
+    bool answered = status == CPAM_OK;
+    if (answered && reply.status != CPAM_OK)
+        *err = reply.why;
+    if (answered)
+        status = reply.status;
+    if (status != CPAM_OK && push_question_foreground(question, status, answered))
     {
-        cpam_log(LOG_WARNING, "no worker, pushing in the foreground: %s", err->text);
+        cpam_log(LOG_WARNING, "pushing in the foreground: %s", err->text);
         return go_foreground(call, err);
     }
-    if (reply.status != CPAM_OK)
-        *err = reply.why;
-    return reply.status;
+    return !answered && status == CPAM_DEADLINE ? tell_late(call->path, err) : status;
 }
 
 static enum cpam_status

@@ -11,6 +11,7 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "check_backlog.h"
 #include "check_server.h"
 #include "repo/backup.h"
 #include "repo/wal_archive.h"
@@ -49,6 +50,7 @@ struct check
     int64_t ask_again; /* monotonic us */
     size_t backups;
     struct backup_summary newest; /* of the first repository that has one */
+    struct checked_backlogs backlogs;
     char finding[CPAM_ERR_TEXT_MAX];
 };
 
@@ -341,7 +343,7 @@ print_verdict(struct check *check, struct cpam_err *err)
     CPAM_AUTO(cpam_buf_clear) struct cpam_buf out = {0};
     struct json_writer json = {.buf = &out, .limit = REPORT_MAX};
 
-    check->cli->attention = check->finding[0] != '\0';
+    check->cli->attention = check->finding[0] != '\0' || check->backlogs.count > 0;
     CPAM_TRY(verdict(check, &line, err));
     const char *text = cpam_buf_text(&line);
     if (text == NULL)
@@ -349,7 +351,7 @@ print_verdict(struct check *check, struct cpam_err *err)
     if (!check->cli->json)
     {
         printf("%s\n", text);
-        return CPAM_OK;
+        return check_backlogs_print(check->cli, &check->backlogs, err);
     }
     json_begin_object(&json, NULL);
     json_put_u64(&json, "schema", 1);
@@ -357,6 +359,7 @@ print_verdict(struct check *check, struct cpam_err *err)
     json_put_text(&json, "verdict", text);
     json_put_text(&json, "segment", check->segment);
     json_put_u64(&json, "backups", check->backups);
+    check_backlogs_json(&json, &check->backlogs);
     json_end(&json);
     CPAM_TRY(json_writer_end(&json, err));
     printf("%s\n", cpam_buf_text(&out));
@@ -372,6 +375,7 @@ check_all(struct check *check, struct cpam_err *err)
     CPAM_TRY(check_segment(check, err));
     CPAM_TRY(check_backups(check, err));
     CPAM_TRY(check_histories(check, err));
+    CPAM_TRY(check_backlogs_read(check->cli, check->control.sysid, &check->backlogs, err));
     return print_verdict(check, err);
 }
 
@@ -388,15 +392,6 @@ repo_check_run(struct cli *cli, struct cpam_err *err)
                                             .data = check->data,
                                             .conninfo = cli->settings->postgresql.connection,
                                             .control = &check->control};
-    if (strcmp(cli->settings->wal.acknowledge, "all") != 0)
-        cpam_log(LOG_WARNING,
-                 "wal.push.acknowledge: %s is not built yet: a push waits for every "
-                 "required repository",
-                 cli->settings->wal.acknowledge);
-    if (cli->settings->wal.queue_max != 0)
-        cpam_log(LOG_WARNING,
-                 "wal.push.queue_max is not built yet: PostgreSQL keeps WAL until it is "
-                 "archived, and an outage of a repository can fill its disk");
     enum cpam_status status = check_all(check, err);
     for (size_t i = 0; i < check->count; i++)
         repository_free(check->repositories[i].opened);

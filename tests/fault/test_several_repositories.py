@@ -7,7 +7,8 @@ import socket
 import stat
 
 import crash_states
-from push_world import BUILD_ROOT, SYSID, World, name, programs, segment, tap, workspace
+from push_world import BUILD_ROOT, SYSID, World, name, programs, segment, tap, workers, workspace
+from harness import cluster  # push_world says where it is
 
 TWIN = "cpam-wal-worker-twin"
 THREE = ("one", "two", "three")
@@ -96,6 +97,27 @@ def check_any(t, **more):
 def test_P13_any_keeps_a_backlog_for_the_dead_one(t):
     w = check_any(t)
     holds(w, "two", range(1, 15))
+
+
+@tap.limit(300)
+def test_P13_a_worker_keeps_and_drains_over_its_restarts(t):
+    w = Several(t, required=("one", "two"), optional=("extra",), push="acknowledge: any", worker=True)
+    w.kill("two")
+    w.kill("extra")
+    for number in range(1, 8):
+        w.expect(w.push(w.segment(number)), 0)
+        t.true(w.has("one", name(1, number)), "current")
+        for one in ("two", "extra"):
+            t.equal(w.backlog(one), [name(1, past) for past in range(1, number + 1)])
+        os.unlink(f"{w.pg_wal}/{name(1, number)}")
+        if number % 3 == 0:
+            workers.end(w.folder)
+    w.revive("two")
+    w.revive("extra")
+    cluster.wait_for(lambda: (w.push(w.segment(8)).returncode, w.backlog("two"), w.backlog("extra"))
+                     == (0, [], []), 120, "both repositories to get what was kept")
+    holds(w, "two", range(1, 9))
+    holds(w, "extra", range(1, 9))
 
 
 @tap.limit(300)
@@ -228,6 +250,53 @@ def test_P13_each_call_failing_promises_nothing_that_is_not_there(t):
     t.true(0 < good < calls, f"{good} calls do no harm")
 
 
+def behind(t, number=2):
+    """"late" is asked first and misses one segment, which waits in its backlog; "current" has all."""
+    w = Several(t, required=("late", "current"), optional=("extra",), push="acknowledge: any")
+    w.expect(w.push(w.segment(1)), 0)
+    w.kill("late")
+    w.expect(w.push(w.segment(number)), 0)
+    w.revive("late")
+    return w
+
+
+def test_F2_what_one_required_repository_misses_comes_from_another(t):
+    w = behind(t)
+    t.true(not w.has("late", name(1, 2)) and w.has("current", name(1, 2)), "as it should be here")
+    t.true(w.fetch(name(1, 2)) == segment(1, 2), "what waits at the end")
+    hold = f"{w.folder}/hold"
+    os.rename(f"{w.folder}/state", hold)  # segment 3 drains nothing: a hole in "late"
+    w.expect(w.push(w.segment(3)), 0)
+    t.true(w.has("late", name(1, 3)) and not w.has("late", name(1, 2)), "a hole in it")
+    t.true(w.fetch(name(1, 2)) == segment(1, 2), "what waits in the middle")
+
+
+def test_F2_missing_in_the_only_one_that_answers_is_unknown(t):
+    w = behind(t)
+    w.kill("extra")  # it is not of the read set
+    for away in ("current", "late"):
+        w.kill(away)
+        if away == "current":
+            t.equal(w.fetch(name(1, 2), code=254), None)
+        t.equal(w.fetch(name(1, 3), code=254), None)
+        t.equal(w.fetch("00000002.history", code=254), None)
+        w.revive(away)
+    t.equal(w.fetch(name(1, 3), code=1), None)
+    t.equal(w.fetch("00000002.history", code=1), None)
+
+
+def test_F2_a_hole_in_one_and_the_end_in_the_other_is_no_end(t):
+    w = behind(t, number=3)
+    os.rename(f"{w.folder}/state", f"{w.folder}/hold")
+    w.kill("current")
+    w.expect(w.push(w.segment(5)), 0)
+    w.revive("current")
+    # "late" has 1 and 5, "current" 1 and 3
+    t.equal(w.fetch(name(1, 4), code=254), None)
+    t.true(w.fetch(name(1, 3)) == segment(1, 3) and w.fetch(name(1, 5)) == segment(1, 5), "delivered")
+    t.equal(w.fetch(name(1, 6), code=1), None)
+
+
 SLOW = {"CPAM_TWIN_STALL": "100:write:/wal/"}  # a repository too slow for a segment, not for a record
 
 
@@ -283,6 +352,23 @@ def test_P12_nothing_is_given_up_without_a_record_or_the_setting(t):
     done = w.push("00000002.history", program=TWIN, env=SLOW)
     t.true(1 <= done.returncode <= 125, f"a history is never given up: {done.stderr}")
     t.equal(gaps(w), [])
+
+
+@tap.limit(300)
+def test_P12_a_worker_that_could_not_hands_over_to_who_may(t):
+    w = Several(t, required=("one",), push="timeout: 10s, queue_max: 3MiB", worker=True)
+    w.segment(1)
+    queue(w, 3)
+    wal = workspace.write(f"{w.root('one')}/wal", "")  # no segment can be stored, and a record can
+    done = w.push(name(1, 1))
+    t.true(1 <= done.returncode <= 125, f"as much waits as may: {done.stderr}")
+    t.equal(gaps(w), [])
+    queue(w, 4)
+    w.expect(w.push(name(1, 1)), 0, "IS GIVEN UP")
+    t.equal(gaps(w), [gap_key(1)])
+    os.unlink(wal)
+    w.expect(w.push(name(1, 1)), 0)
+    holds(w, "one", [1])
 
 
 @tap.limit(300)
