@@ -8,10 +8,12 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "repo/repo_known.h"
 #include "worker_state.h"
 
 enum
 {
+    IDENTITY_AGE = 1000000,          /* us: then it is looked whether it is the same repository */
     CREDENTIALS_AGE = 600 * 1000000, /* us: then a connection is opened anew */
     BACK_OFF = 1000000,              /* us after the first failure, doubled with each */
     BACK_OFF_MAX = 32 * 1000000,
@@ -70,6 +72,26 @@ disconnect(struct lane_thread *thread)
     thread->repository = NULL;
 }
 
+/* Somebody may have made the repository anew: what is known of the old one counts no longer. */
+static void
+check_identity(struct worker *worker, struct lane_thread *thread, int64_t now)
+{
+    struct lane *lane = thread->lane;
+    struct cpam_err why;
+
+    if (now - thread->checked < IDENTITY_AGE)
+        return;
+    thread->checked = now;
+    if (repo_still_same(repository_repo(thread->repository), &why) == CPAM_OK)
+        return;
+    cpam_log(LOG_INFO, "repository \"%s\" is opened anew: %s", lane->which->name, why.text);
+    disconnect(thread);
+    pthread_mutex_lock(&worker->lock);
+    memset(lane->histories, 0, sizeof(lane->histories));
+    memset(&lane->folders, 0, sizeof(lane->folders));
+    pthread_mutex_unlock(&worker->lock);
+}
+
 enum cpam_status
 lane_connect(struct worker *worker, struct lane_thread *thread, struct deadline deadline,
              struct cpam_err *err)
@@ -82,11 +104,13 @@ lane_connect(struct worker *worker, struct lane_thread *thread, struct deadline 
     if (thread->repository != NULL)
     {
         repo_store(repository_repo(thread->repository))->deadline = deadline;
-        return CPAM_OK;
+        check_identity(worker, thread, now);
     }
+    if (thread->repository != NULL)
+        return CPAM_OK;
     enum cpam_status status = repository_open(worker->io, worker->settings, thread->lane->which,
                                               purpose, deadline, &thread->repository, err);
-    thread->opened = now;
+    thread->opened = thread->checked = now;
     /* the caller's "not found" and "foreign" are about the file, not about a repository */
     if (status == CPAM_NOT_FOUND || status == CPAM_FOREIGN || status == CPAM_INVALID)
         return err->status = CPAM_REFUSED;

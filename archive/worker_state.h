@@ -58,7 +58,7 @@ struct lane_thread
 {
     struct lane *lane;
     struct repository *repository; /* NULL: to be opened */
-    int64_t opened;                /* us, monotonic */
+    int64_t opened, checked;       /* us, monotonic */
     int64_t hangs_at;              /* with the lock held; 0: it does nothing */
 };
 

@@ -4,6 +4,7 @@
 #include "repo/repo_known.h"
 
 #include <pthread.h>
+#include <string.h>
 
 #include "repo/layout.h"
 
@@ -73,6 +74,21 @@ repo_known_identity(struct repo_known *known, const void *text, size_t size, str
 {
     known->identity.size = 0;
     return cpam_buf_append(&known->identity, text, size, IDENTITY_MAX, err);
+}
+
+enum cpam_status
+repo_still_same(struct repo *repo, struct cpam_err *err)
+{
+    const struct cpam_buf *identity = &repo_known_of(repo)->identity;
+    CPAM_AUTO(cpam_buf_clear) struct cpam_buf now = {0};
+    struct store_info info;
+
+    CPAM_TRY(store_get_buf(repo_store(repo), LAYOUT_IDENTITY, NULL, NULL, &now, IDENTITY_MAX, &info,
+                           err));
+    if (now.size == identity->size && memcmp(now.data, identity->data, now.size) == 0)
+        return CPAM_OK;
+    return cpam_fail(err, CPAM_REFUSED, 0, "repository \"%s\" was replaced by another one",
+                     repo_name(repo));
 }
 
 static bool

@@ -20,6 +20,10 @@ enum cpam_status repo_known_identity(struct repo_known *known, const void *text,
 
 struct repo_known *repo_known_of(struct repo *repo);
 
+/* Is it the repository that was opened, still?  CPAM_REFUSED: another one was made in its place, which
+   has other keys: what is sealed for this one is nothing in that one. */
+enum cpam_status repo_still_same(struct repo *repo, struct cpam_err *err) CPAM_CHECK;
+
 /* P6: is the cluster registered?  The store is asked until it was once.  CPAM_NOT_FOUND: it is not. */
 enum cpam_status repo_knows_cluster(struct repo *repo, uint64_t sysid,
                                     struct cpam_err *err) CPAM_CHECK;

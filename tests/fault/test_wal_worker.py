@@ -227,6 +227,24 @@ def test_trap15_two_data_directories_never_share(t):
     t.equal(w.fetch(name(1, 2)), segment(1, 2, seed="production"))
 
 
+def test_P6_a_repository_that_was_made_anew_is_noticed(t):
+    """What is sealed for the one before it could never be read again."""
+    w = World(t, worker=True)
+    w.expect(w.push(w.segment(1)), 0)
+    shutil.rmtree(w.root())
+    workspace.folder(w.root(), 0o700)
+    workspace.run([f"{push_world.programs()}/make_repo", w.config, "primary", SYSID, 15, w.size])
+    numbers = iter(range(2, 4096))
+
+    def comes_back():
+        one = w.segment(next(numbers))
+        w.expect(w.push(one), 0)
+        return workspace.run([f"{push_world.programs()}/cpam-wal-fetch", "--config", w.config, one,
+                              f"{w.folder}/back"], check=False).returncode == 0
+
+    until("a segment that comes back", comes_back)
+
+
 def test_P13_an_optional_repository_never_decides(t):
     """Neither does its backlog, where there is no place for one."""
     w = World(t, worker=True, more=["{ name: dr, url: file:///nonexistent/dr, required: false }"])
