@@ -16,7 +16,6 @@
  * quiet).  The last line: wall seconds, processor seconds (user, system) of the whole tree, its
  * greatest resident memory in bytes.  The warm calls count in none of them.
  */
-#define _GNU_SOURCE
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>

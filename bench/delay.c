@@ -8,7 +8,6 @@
  * connections; the first bytes of a connection come a round trip later still, which is what the
  * handshake of TCP costs.  Slow start and loss are not simulated.
  */
-#define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
