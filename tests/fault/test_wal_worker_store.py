@@ -1,0 +1,246 @@
+"""test_wal_worker_store.py - the push worker before an S3 server that refuses, stalls, resets, throttles or
+lies (tests/peer/server.py): 0 only for what is whole in the bucket, an answer in time, no hammering, and all
+is archived once the server is well again."""
+import os
+import shutil
+import sys
+import threading
+import time
+
+import push_world
+from push_world import SYSID, World, name, segment, tap, workspace
+
+sys.path.insert(0, os.path.join(push_world.SOURCE_ROOT, "tests", "peer"))
+import server as peer  # noqa: E402
+from worker_world import has, ready, the_worker, until  # noqa: E402
+
+LATE = 20  # s: by then a push with a deadline of 3 s has answered
+
+
+def bucket(t, timeout="60s", **more):
+    """A World whose only repository is a bucket on a server of its own."""
+    store = peer.Server()
+    t.defer(store.stop)
+    row = (f"{{ name: bucket, url: s3://cpam/x, endpoint: \"{store.endpoint}\", region: us-east-1, "
+           f"addressing: path, credentials: static, access_key_id: {peer.ACCESS_KEY}, "
+           f"secret_access_key: \"{peer.SECRET_KEY}\", required: true }}")
+    w = World(t, worker=True, repositories=(), wal=f"push: {{ timeout: {timeout} }}", more=[row], **more)
+    workspace.run([f"{push_world.programs()}/make_repo", w.config, "bucket", SYSID, 15, w.size])
+    return w, store
+
+
+def stored(w, store, one):
+    """The bytes of this segment's object, or None."""
+    for key in list(store.store.buckets["cpam"].objects):
+        if key.endswith(w.key_of(one)):
+            return store.store.buckets["cpam"].current(key).body
+    return None
+
+
+def only(method, one, fault, times=None):
+    """Requests of this method for this segment meet the fault, so many times (None: always)."""
+    left = [times]
+    seen = []
+
+    def decide(request, _):
+        if request.method != method or not request.key.endswith(one):
+            return None
+        seen.append(time.monotonic())
+        if left[0] is None:
+            return fault
+        left[0] -= 1
+        return fault if left[0] >= 0 else None
+
+    decide.seen = seen
+    return decide
+
+
+def timed(t, w, one):
+    start = time.monotonic()
+    done = w.push(one)
+    took = time.monotonic() - start
+    t.true(took < LATE, f"an answer after {took:.1f} s")
+    return done
+
+
+# -- what goes over by trying again ------------------------------------------------------------------
+
+PASSING = [("reset", 1), ("lost_answer", 1), (503, 3), (500, 1), ("error_200", 1), ("flip_upload", 1),
+           ("truncate", 1)]
+
+
+def test_S1_S2_S3_P10_a_fault_that_passes_is_no_failure(t):
+    w, store = bucket(t)
+    for number, (fault, times) in enumerate(PASSING, 1):
+        one = w.segment(number)
+        store.fault = only("PUT", one, fault, times)
+        w.expect(w.push(one), 0)
+        t.true(len(store.fault.seen) >= 1, f"{fault} was met")
+        store.fault = lambda request, server: None
+        t.equal(w.fetch(one), segment(1, number), f"after {fault}")
+    the_worker(t, w)
+
+
+# -- what does not -----------------------------------------------------------------------------------
+
+LASTING = [("reset", "PUT"), ("stall", "PUT"), ("drip", "PUT"), (503, "PUT"), (403, "PUT"),
+           ("error_200", "PUT"), ("flip_upload", "PUT"), ("no_http", "PUT"), ("wrong_etag", "PUT")]
+
+
+def _lasting(fault, method):
+    def case(t):
+        w, store = bucket(t, timeout="3s")
+        one, other = w.segment(1), w.segment(2)
+        store.fault = only(method, one, fault)
+        done = timed(t, w, one)
+        t.true(1 <= done.returncode <= 125, f"exit status {done.returncode} with {fault}")
+        t.holds(done.stderr, f'"{one}" is not archived')
+        t.true(len(store.fault.seen) >= 1, "the fault was met")
+        w.expect(w.push(other), 0)  # what is next is not held up by it
+        store.fault = lambda request, server: None
+        until("a push of it", lambda: w.push(one).returncode == 0)
+        t.equal(w.fetch(one), segment(1, 1))
+    return case
+
+
+for _fault, _method in LASTING:
+    globals()[f"test_P11_S2_a_store_that_answers_a_{_method}_with_{_fault}"] = _lasting(_fault, _method)
+
+
+def test_S3_P10_a_store_that_keeps_half_is_never_believed(t):
+    """It says that it stored everything: no 0, now or later, from this worker or the next."""
+    w, store = bucket(t, timeout="3s")
+    one = w.segment()
+    store.fault = only("PUT", one, "store_less", 1)
+    for _ in range(3):
+        done = timed(t, w, one)
+        t.true(1 <= done.returncode <= 125, f"exit status {done.returncode}: {done.stderr}")
+    push_world.workers.end(w.folder)
+    t.true(timed(t, w, one).returncode != 0, "another worker does not believe it either")
+
+
+def _again(fault):
+    def case(t):
+        """The segment is there; the question whether it is the same one meets the fault."""
+        w, store = bucket(t, timeout="3s")
+        one = w.segment()
+        w.expect(w.push(one), 0)
+        push_world.workers.end(w.folder)
+        store.fault = lambda request, server: (
+            fault if request.method in ("GET", "HEAD") and request.key.endswith(one) else None)
+        done = timed(t, w, one)
+        t.true(1 <= done.returncode <= 125, f"exit status {done.returncode} with {fault}")
+        # and another content under that name is not taken for it
+        w.segment(1, seed="other")
+        t.true(timed(t, w, one).returncode != 0, "other content")
+        store.fault = lambda request, server: None
+        # what was under way may still end as it did; then it is told
+        until("the conflict", lambda: w.push(one).returncode == 4)
+    return case
+
+
+for _fault in ("stall_in_body", "reset_in_body", "short", "error_200", 503):
+    globals()[f"test_P1_P11_what_is_there_and_a_store_that_answers_with_{_fault}"] = _again(_fault)
+
+
+# -- throttling --------------------------------------------------------------------------------------
+
+def test_S1_throttling_is_obeyed_and_everything_arrives(t):
+    w, store = bucket(t, timeout="6s")
+    names = [w.segment(number) for number in range(1, 31)]
+    ready(w, *names)
+    asked = []
+    throttles = [True]
+
+    def decide(request, _):
+        if request.method == "PUT":
+            asked.append((time.monotonic(), request.key))
+            return 503 if throttles[0] else None
+        return None
+
+    store.fault = decide
+    t.equal(timed(t, w, names[0]).returncode, 1)
+    times = [at for at, key in asked if key.endswith(names[0])]
+    t.note(f"{len(asked)} requests, {len(times)} of them for the one asked for")
+    t.true(len(times) >= 2, "it was tried again")
+    # without waiting thousands of requests go over loopback in 6 s
+    t.true(len(asked) < 400, f"{len(asked)} requests while the store says SlowDown")
+    gaps = [later - at for at, later in zip(times, times[1:])]
+    t.true(max(gaps) > 0.1, f"it waits between two tries: {gaps}")
+    throttles[0] = False
+    until("all of them", lambda: all(stored(w, store, one) for one in names))
+    for one in names:
+        w.expect(w.push(one), 0)
+
+
+# -- the clock ---------------------------------------------------------------------------------------
+
+def test_S10_a_clock_20_minutes_off_is_no_failure(t):
+    """From the first request on, and in the middle of a worker's life; ahead and behind."""
+    w, store = bucket(t)
+    number = 0
+    for clock in (1200.0, -1200.0, 0.0):
+        store.clock = clock
+        names = [w.segment(number + more) for more in range(1, 5)]
+        number += 4
+        ready(w, *names)
+        w.expect(w.push(names[0]), 0)
+        until("all of them", lambda: all(stored(w, store, one) for one in names))
+        for one in names:
+            w.expect(w.push(one), 0)
+            t.equal(w.fetch(one), segment(1, int(one[-8:], 16)))
+    the_worker(t, w)
+    # another one, which has never seen the right time
+    store.clock = 1200.0
+    push_world.workers.end(w.folder)
+    w.expect(w.push(w.segment(number + 1)), 0)
+
+
+# -- two hosts ---------------------------------------------------------------------------------------
+
+def other_host(t, w):
+    """A second data directory with the same identity: a worker of its own, as on another host."""
+    other = workspace.folder(f"{w.folder}/other", 0o700)
+    shutil.copytree(w.data, other, dirs_exist_ok=True)
+    for top, folders, names in os.walk(other):
+        for inner in folders + names:
+            workspace.give(os.path.join(top, inner))
+    return other
+
+
+def race(t, w, content_of, rounds=25):
+    other = other_host(t, w)
+    for number in range(1, rounds + 1):
+        one = w.segment(number, seed="here")
+        workspace.write(f"{other}/pg_wal/{one}", segment(1, number, seed="there"), 0o600)
+        ends = [None, None]
+
+        def call(at, cwd, one=one, ends=ends):
+            ends[at] = w.push(one, cwd=cwd)
+
+        threads = [threading.Thread(target=call, args=row) for row in ((0, w.data), (1, other))]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        codes = [done.returncode for done in ends]
+        t.equal(sorted(codes), [0, 4], f"round {number}: {ends[0].stderr} {ends[1].stderr}")
+        t.equal(content_of(one), segment(1, number, seed=("here", "there")[codes.index(0)]))
+    t.equal(len(w.workers()), 2, "workers")
+
+
+@tap.limit(600)
+def test_P3_two_hosts_push_the_same_names_into_a_bucket(t):
+    w, _ = bucket(t)
+    race(t, w, w.fetch)
+
+
+@tap.limit(600)
+def test_P3_two_hosts_push_the_same_names_into_a_directory(t):
+    w = World(t, worker=True)
+    race(t, w, w.fetch)
+    t.true(has(w, name(1, 1)), "stored")
+
+
+if __name__ == "__main__":
+    tap.main(globals())
