@@ -67,7 +67,8 @@ def test_P14_each_call_failing_ends_in_0_to_125_and_loses_nothing(t):
                 forgiven += 1
                 t.true(there, f"call {call}: 0 means stored")
             else:
-                t.true(done.stderr.startswith("cpam-wal-push: error: "), f"a sentence: {done.stderr}")
+                t.true(done.stderr.startswith(("cpam-wal-push: error: ", "cpam-wal-worker: error: ")),
+                       f"a sentence: {done.stderr}")
             if call % 7 == 0 or done.returncode == 0:
                 state(w, one, content)
             t.equal(w.stray(), [], f"call {call}: temporaries")
