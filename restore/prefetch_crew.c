@@ -97,16 +97,20 @@ fetch_entry(struct prefetch_crew *crew, struct prefetch_reader *reader,
                                 crew->spec.io->ops->monotonic(crew->spec.io));
     if (status == CPAM_OK && !kept)
         unlink_entry(crew, &copy);
-    if (asked)
+    /* whoever stopped the crew may have gone without it: there is nobody to wake */
+    if (asked && !crew->stopped)
         crew->spec.wake(crew->spec.arg);
 }
 
 static void
 work(struct prefetch_crew *crew, struct prefetch_reader *reader)
 {
-    uint64_t margin = (uint64_t) crew->spec.bounds.segment_size * crew->count;
     struct prefetch_entry *entry;
+    uint64_t margin;
 
+    pthread_mutex_lock(&crew->lock); /* behind start_threads(), which counts them */
+    margin = (uint64_t) crew->spec.bounds.segment_size * crew->count;
+    pthread_mutex_unlock(&crew->lock);
     for (;;)
     {
         bool room = prefetch_folder_room(crew->spec.folder, margin);

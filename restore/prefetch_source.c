@@ -116,7 +116,7 @@ order_make(struct prefetch_source *source, size_t order[SETTINGS_REPOSITORIES_MA
 {
     size_t count = source->settings->repository_count, made = 0;
     int64_t now = source->io->ops->monotonic(source->io);
-    bool benched[SETTINGS_REPOSITORIES_MAX];
+    bool benched[SETTINGS_REPOSITORIES_MAX] = {false};
     size_t preferred;
 
     pthread_mutex_lock(&source->lock);
