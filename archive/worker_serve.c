@@ -212,9 +212,10 @@ serve(struct serving *serving, struct cpam_err *err)
 static bool
 any_runs(struct serving *serving)
 {
-    bool runs = serving->worker.keeper_hangs_at != 0;
+    bool runs;
 
     pthread_mutex_lock(&serving->worker.lock);
+    runs = serving->worker.keeper_hangs_at != 0;
     for (size_t i = 0; i < serving->worker.thread_count; i++)
         runs |= serving->worker.threads[i].hangs_at != 0;
     pthread_mutex_unlock(&serving->worker.lock);
