@@ -8,7 +8,6 @@
 
 #include <sys/stat.h>
 
-#include "backlog.h"
 #include "cli/repository.h"
 #include "io/file.h"
 

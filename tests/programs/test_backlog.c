@@ -6,6 +6,8 @@
 
 #include <utime.h>
 
+#include "backlog.h"
+
 static struct backlog_world w;
 static struct backlog *backlog;
 static struct cpam_err err;
