@@ -49,6 +49,7 @@ def read(path):
                    "fsync": (0,)}[kind]
         ops.append(Op(kind, [int(field) if i in numbers else field
                              for i, field in enumerate(fields)], data))
+        ops[-1].end = at  # where its line ends in the log
     return ops, seen
 
 

@@ -27,6 +27,8 @@ struct known
 struct twin_log
 {
     FILE *out;
+    char path[4096];
+    struct stat about; /* of the log */
     unsigned next;
     size_t count;
     struct known known[IDS_MAX];
@@ -46,7 +48,24 @@ twin_log_open(const char *path)
 
     if (log == NULL || (log->out = fopen(path, "we")) == NULL)
         broken("could not open the log");
+    snprintf(log->path, sizeof(log->path), "%s", path);
+    if (fstat(fileno(log->out), &log->about) != 0)
+        broken("fstat of the log");
     return log;
+}
+
+/* A program that lets go of its starter closes every descriptor, this one too, and its number may be
+ * another file's by now: the old stream is given up as it is, never closed. */
+static void
+still_open(struct twin_log *log)
+{
+    struct stat now;
+
+    if (fstat(fileno(log->out), &now) == 0 && now.st_dev == log->about.st_dev &&
+        now.st_ino == log->about.st_ino)
+        return;
+    if ((log->out = fopen(log->path, "ae")) == NULL)
+        broken("could not open the log again");
 }
 
 void
@@ -142,6 +161,7 @@ place_of(struct twin_log *log, const char *path)
 void
 twin_log_created(struct twin_log *log, int fd, const char *path)
 {
+    still_open(log);
     struct place place = place_of(log, path);
     struct stat about;
 
@@ -154,6 +174,7 @@ twin_log_created(struct twin_log *log, int fd, const char *path)
 void
 twin_log_mkdir(struct twin_log *log, const char *path)
 {
+    still_open(log);
     struct place place = place_of(log, path);
     struct stat about;
 
@@ -166,6 +187,7 @@ twin_log_mkdir(struct twin_log *log, const char *path)
 void
 twin_log_link(struct twin_log *log, const char *from, const char *to)
 {
+    still_open(log);
     struct place place = place_of(log, to);
     struct stat about;
 
@@ -179,6 +201,7 @@ twin_log_link(struct twin_log *log, const char *from, const char *to)
 void
 twin_log_unlink(struct twin_log *log, const char *path)
 {
+    still_open(log);
     struct place place = place_of(log, path);
 
     fprintf(log->out, "unlink\t%u\t%s\n", place.dir, place.name);
@@ -188,6 +211,7 @@ twin_log_unlink(struct twin_log *log, const char *path)
 void
 twin_log_rename(struct twin_log *log, const char *from, const char *to)
 {
+    still_open(log);
     struct place source = place_of(log, from);
     struct place target = place_of(log, to);
     struct stat about;
@@ -203,6 +227,7 @@ twin_log_rename(struct twin_log *log, const char *from, const char *to)
 void
 twin_log_symlink(struct twin_log *log, const char *target, const char *path)
 {
+    still_open(log);
     struct place place = place_of(log, path);
 
     fprintf(log->out, "symlink\t%u\t%s\t%s\n", place.dir, place.name, target);
@@ -212,6 +237,7 @@ twin_log_symlink(struct twin_log *log, const char *target, const char *path)
 void
 twin_log_write(struct twin_log *log, int fd, uint64_t at, const void *data, size_t size)
 {
+    still_open(log);
     unsigned id = id_of_fd(log, fd);
 
     fprintf(log->out, "write\t%u\t%" PRIu64 "\t%zu\n", id, at, size);
@@ -223,6 +249,7 @@ twin_log_write(struct twin_log *log, int fd, uint64_t at, const void *data, size
 void
 twin_log_truncate(struct twin_log *log, int fd, uint64_t size)
 {
+    still_open(log);
     unsigned id = id_of_fd(log, fd);
 
     fprintf(log->out, "truncate\t%u\t%" PRIu64 "\n", id, size);
@@ -232,6 +259,7 @@ twin_log_truncate(struct twin_log *log, int fd, uint64_t size)
 void
 twin_log_fsync(struct twin_log *log, int fd)
 {
+    still_open(log);
     unsigned id = id_of_fd(log, fd);
 
     fprintf(log->out, "fsync\t%u\n", id);
