@@ -13,7 +13,8 @@
 enum
 {
     TRIES = 5,
-    PAUSE = 50 * 1000 /* us between them: longer than a page takes to be written */
+    PAUSE = 50 * 1000, /* us between them: longer than a page takes to be written */
+    PAUSES_MAX = 400   /* in all: where more is bad than a server can be writing, it is damage */
 };
 
 struct page_findings
@@ -25,6 +26,7 @@ struct page_findings
     struct page_damage *items;
     size_t count, cap;
     uint64_t beyond; /* found when the list was full */
+    unsigned pauses; /* made */
 };
 
 struct page_check
@@ -138,6 +140,19 @@ note_locked(struct page_findings *findings, const struct page_check *check, uint
     return CPAM_OK;
 }
 
+/* False: no time is left for it. */
+static bool
+pause_before(struct page_findings *findings)
+{
+    pthread_mutex_lock(&findings->lock);
+    bool granted = findings->pauses < PAUSES_MAX;
+    findings->pauses += granted;
+    pthread_mutex_unlock(&findings->lock);
+    if (granted)
+        findings->io->ops->sleep(findings->io, PAUSE);
+    return granted;
+}
+
 /* A page that did not verify: read it again until it does, or does not for good. */
 static enum cpam_status
 look_again(struct page_check *check, const uint8_t *page, uint64_t offset, uint32_t block,
@@ -151,8 +166,8 @@ look_again(struct page_check *check, const uint8_t *page, uint64_t offset, uint3
     {
         size_t got;
 
-        if (i > 0)
-            findings->io->ops->sleep(findings->io, PAUSE);
+        if (i > 0 && !pause_before(findings))
+            break;
         CPAM_TRY(file_read_at(findings->io, check->fd, check->path, again, PAGE_SIZE, offset, &got,
                               err));
         /* cut away since, or written since: WAL knows either way */

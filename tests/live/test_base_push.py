@@ -388,7 +388,7 @@ def peak_of_push(t, world):
 def test_B9_memory_does_not_grow_with_the_database(t):
     world = World(t)
     base = world.pg.sql("select oid from pg_database where datname = 'postgres'")
-    big = os.path.join(world.pg.data, "base", base, "987654")
+    big = os.path.join(world.pg.data, "base", base, "filler")  # no relation: its pages have no checksums
 
     def fill(mib, name):
         """Pages that do not compress, then a hole to the full size."""

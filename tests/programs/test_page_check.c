@@ -80,6 +80,17 @@ finish(struct page_findings *findings)
     fixture_end();
 }
 
+static int64_t paused; /* us */
+static struct io_ops counted;
+static struct io counting = {&counted};
+
+static void
+count_sleep(struct io *io, int64_t us)
+{
+    (void) io;
+    paused += us;
+}
+
 static const size_t pieces[] = {PAGE_SIZE, 1, 1000, 3 * PAGE_SIZE + 77, sizeof(content)};
 
 START_TEST(B6_a_damaged_page_is_told_by_file_and_block)
@@ -127,6 +138,28 @@ START_TEST(B6_a_torn_page_is_read_again)
 }
 END_TEST
 
+/* A device that returns rubbish must not take the night to be told. */
+START_TEST(B6_very_much_damage_is_told_in_time)
+{
+    struct page_findings *findings = begin(0);
+    struct cpam_err err;
+
+    for (int i = 0; i < PAGES; i++)
+        content[i * PAGE_SIZE + 4000] ^= 1;
+    paused = 0;
+    counted = *io_posix()->ops;
+    counted.sleep = count_sleep;
+    page_findings_free(findings);
+    ck_ok(page_findings_new(&counting, (struct lsn){START}, SEGMENT_BLOCKS, &findings, &err), &err);
+    for (int i = 0; i < 100; i++)
+        check(findings, "base/5/16384", PAGE_SIZE, content);
+    ck_assert_uint_eq(damaged(findings), 100 * PAGES);
+    ck_assert_int_gt(paused, 0);
+    ck_assert_int_le(paused, 60 * INT64_C(1000000));
+    finish(findings);
+}
+END_TEST
+
 START_TEST(trap24_free_space_maps_never_decide_and_other_files_have_no_pages)
 {
     struct page_findings *findings = begin(0);
@@ -151,6 +184,7 @@ suite(void)
     tcase_add_loop_test(tcase, B6_a_damaged_page_is_told_by_file_and_block, 0, 5);
     tcase_add_loop_test(tcase, trap24_what_replay_writes_anew_is_no_damage, 0, 5);
     tcase_add_test(tcase, B6_a_torn_page_is_read_again);
+    tcase_add_test(tcase, B6_very_much_damage_is_told_in_time);
     tcase_add_test(tcase, trap24_free_space_maps_never_decide_and_other_files_have_no_pages);
     suite_add_tcase(suite, tcase);
     return suite;
