@@ -132,9 +132,9 @@ def test_B8_a_signal_between_two_repositories_is_no_success(t):
         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         start_new_session=True, **workspace.as_user())
     t.defer(lambda: process.poll() is None and process.kill())
-    cluster.wait_for(lambda: w.labels() or process.poll() is not None, 60, "the first summary")
+    cluster.wait_for(lambda: w.labels() or process.poll() is not None, 180, "the first summary")
     process.send_signal(signal.SIGTERM)
-    _, err = process.communicate(timeout=60)
+    _, err = process.communicate(timeout=180)
     t.equal(len(w.labels()), 1, "backups in the first repository")
     t.equal(glob.glob(f"{w.folder}/second/demo/backup/*"), [], "backups in the second")
     t.equal(process.returncode, 1, err)

@@ -142,9 +142,9 @@ def test_F4_trap14_a_stop_of_the_server_ends_the_front_by_the_signal(t):
             [f"{w.programs}/cpam-wal-fetch", "--config", w.config, name(1, 8), WANTED],
             cwd=w.data, env=workspace.environment(), stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, **workspace.as_user())
-        cluster.wait_for(lambda: has_socket(front.pid), 30, "the front to ask")
+        cluster.wait_for(lambda: has_socket(front.pid), 180, "the front to ask")
         front.terminate()
-        t.equal(front.wait(30), -signal.SIGTERM, "how it ended")
+        t.equal(front.wait(180), -signal.SIGTERM, "how it ended")
     finally:
         os.kill(workers[0], signal.SIGCONT)
     t.true(not w.whole_or_absent(8, "the signal"), "nothing is delivered")

@@ -206,7 +206,7 @@ def test_trap15_another_cluster_in_the_same_place_has_another_worker(t):
     first = the_worker(t, w)
     workspace.write(f"{w.data}/global/pg_control", control(sysid=4711), 0o600)
     w.expect(w.push(one), 5, str(SYSID), "4711")
-    until("the first worker's end", lambda: not alive(first), 30)
+    until("the first worker's end", lambda: not alive(first))
 
 
 def test_trap15_two_data_directories_never_share(t):
@@ -259,7 +259,7 @@ def test_P10_killed_at_any_time_nothing_acknowledged_is_lost(t):
     w = World(t, worker=True)
     chance = random.Random(7)
     number, killed, acknowledged = 0, 0, []
-    until_time = time.monotonic() + 60
+    until_time = time.monotonic() + 300
     while (killed < 40 or number < 60) and time.monotonic() < until_time and number < 2000:
         number += 1
         one = w.segment(number)
@@ -287,7 +287,7 @@ def test_P10_killed_at_any_time_nothing_acknowledged_is_lost(t):
 
 
 def test_P11_a_stopped_worker_is_replaced(t):
-    w = World(t, worker=True, wal="push: { timeout: 30s }")
+    w = World(t, worker=True, wal="push: { timeout: 60s }")
     w.expect(w.push(w.segment(1)), 0)
     pid = the_worker(t, w)
     os.kill(pid, signal.SIGSTOP)

@@ -58,7 +58,7 @@ def serve(w, **values):
 def end(process):
     if process.poll() is None:
         process.terminate()
-    return process.wait(60)
+    return process.wait(180)
 
 
 def forget(w):

@@ -6,7 +6,7 @@ import time
 from push_world import workspace
 
 
-def until(what, holds, seconds=60):
+def until(what, holds, seconds=180):
     end = time.monotonic() + seconds
     while not holds():
         if time.monotonic() > end:

@@ -198,7 +198,7 @@ def test_P15_a_stalled_store_holds_up_neither_statements_nor_the_shutdown(t):
     pg, _ = begin(t, push={"timeout": "30m"}, create=False,
                   repositories=hole.repositories(), encryption="none")
     segment(pg)
-    cluster.wait_for(lambda: workers(t), 60, "the worker to be asked")
+    cluster.wait_for(lambda: workers(t), 180, "the worker to be asked")
     # waits for every process of the server to have looked at its interrupts, the archiver too
     pg.sql("create database gone")
     pg.sql("drop database gone", timeout=60)

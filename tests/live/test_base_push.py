@@ -88,11 +88,11 @@ def test_B12_backup_under_load_comes_back_consistent(t):
     world = World(t)
     world.pg.pgbench("-i", "-s", "3", "-q")
     load = start_load(t, world.pg)
-    cluster.wait_for(lambda: int(world.pg.sql("select count(*) from pgbench_history")) > 50, 60,
+    cluster.wait_for(lambda: int(world.pg.sql("select count(*) from pgbench_history")) > 50, 180,
                      "pgbench to write")
     t.exits(world.push("--workers", "2"), 0)
     load.send_signal(signal.SIGINT)
-    load.wait(30)
+    load.wait(180)
     world.pg.wait_archived(world.pg.switch_wal())
     rows = world.pg.sql("select count(*) from pgbench_history")
     data, _ = restore(t, world)
@@ -298,7 +298,7 @@ def test_B8_a_signal_ends_it_cleanly(t):
         "select count(*) from pg_stat_activity where application_name = 'cpam-base-push' and "
         "query like '%pg_current_snapshot%'") == "1", 60, "the end of backup mode")
     process.send_signal(signal.SIGTERM)
-    _, err = process.communicate(timeout=60)
+    _, err = process.communicate(timeout=180)
     t.equal(process.returncode, 1, err)
     t.holds(err, "the backup was stopped")
     t.equal(world.summaries(), [])

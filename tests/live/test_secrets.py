@@ -128,12 +128,12 @@ def test_E8_no_core_is_dumped(t):
     # it waits for WAL that is never archived
     process = cpam.start("cpam-base-push", config=config, cwd=folder)
     t.defer(process.kill)
-    cluster.wait_for(lambda: "Max core file size        0 " in limits(process.pid), 30,
+    cluster.wait_for(lambda: "Max core file size        0 " in limits(process.pid), 180,
                      "the limit on core files")
-    cluster.wait_for(lambda: glob.glob(os.path.join(folder, "repo", "demo", "intent", "*")), 60,
+    cluster.wait_for(lambda: glob.glob(os.path.join(folder, "repo", "demo", "intent", "*")), 180,
                      "the backup to begin")
     process.send_signal(signal.SIGSEGV)
-    process.wait(30)
+    process.wait(180)
     t.equal(process.returncode, -signal.SIGSEGV, "how it ended")
     cores = [name for name in os.listdir(folder) if name.startswith("core")]
     t.equal(cores, [], "core files")

@@ -205,7 +205,7 @@ def test_S1_a_push_waits_over_a_restart_of_the_gateway(t):
         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
     t.defer(process.kill)
     server.start_gateway()
-    t.holds(process.communicate(timeout=90)[0], "ok\t")
+    t.holds(process.communicate(timeout=180)[0], "ok\t")
     t.true(server.client.get("cpam", "k") == body, "the object")
 
 

@@ -188,15 +188,15 @@ def test_trap14_an_orphan_delivers_nothing_to_the_next_server(t):
     world.way.requests.clear()
     world.way.misbehave(proxy.late, names[1])
     pg.launch()
-    cluster.wait_for(lambda: any(names[1] in line for line in world.way.requests), 60,
+    cluster.wait_for(lambda: any(names[1] in line for line in world.way.requests), 180,
                      f"{names[1]} to be asked for")
     orphan = [pid for pid in pg.pids() if "cpam-wal-fetch" in open(f"/proc/{pid}/cmdline").read()]
     t.equal(len(orphan), 1, "fetches running")
     for pid in pg.pids():
         if pid not in orphan:
             os.kill(pid, signal.SIGKILL)
-    pg.process.wait(30)
-    cluster.wait_for(lambda: pg.pids() == orphan, 30, "only the fetch to be left")
+    pg.process.wait(180)
+    cluster.wait_for(lambda: pg.pids() == orphan, 180, "only the fetch to be left")
     world.way.rule = None  # the stalled answer stays stalled
     pg.start()
     pg.wait_sql("select count(*) from t", str(rows(world.primary)))
@@ -204,7 +204,7 @@ def test_trap14_an_orphan_delivers_nothing_to_the_next_server(t):
     t.true(orphan[0] in pg.pids(), "the orphan lives")
     world.way.let_go()
     pg.wait_log("is not the one that runs")
-    cluster.wait_for(lambda: orphan[0] not in pg.pids(), 30, "the orphan to end")
+    cluster.wait_for(lambda: orphan[0] not in pg.pids(), 180, "the orphan to end")
     t.true(not [left for left in os.listdir(os.path.join(data, "pg_wal")) if left.startswith(".cpam-")],
            "nothing is left of it")
     t.true(len(world.way.requests) >= asked, "the standby goes on asking")

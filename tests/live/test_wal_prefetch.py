@@ -27,7 +27,7 @@ def ready(world):
 
 def all_ready(world, names):
     """Wait until these are ready: the worker goes on by itself."""
-    cluster.wait_for(lambda: set(names) <= set(ready(world)), 60, f"{names} to be fetched ahead")
+    cluster.wait_for(lambda: set(names) <= set(ready(world)), 180, f"{names} to be fetched ahead")
 
 
 def worker(world):
@@ -173,7 +173,7 @@ def test_F10_a_standby_reaches_streaming_while_the_archive_grows(t):
         world.primary.sql("insert into t values (7); select pg_switch_wal()")
         return "started streaming" in pg.log_text()
 
-    cluster.wait_for(streams, 60, "the standby to stream")
+    cluster.wait_for(streams, 180, "the standby to stream")
     pg.wait_sql("select count(*) from t", str(rows(world.primary)))
     before, _, after = pg.log_text().partition("started streaming WAL from primary at ")
     log, _, low = after.split()[0].partition("/")
@@ -252,7 +252,7 @@ def test_F5_the_worker_ends_and_leaves_nothing(t):
     world.answers(data, names[0], 0)
     all_ready(world, names[1:3])
     os.kill(worker(world), signal.SIGTERM)
-    cluster.wait_for(lambda: not workspace.workers(world.folder), 30, "the worker to end")
+    cluster.wait_for(lambda: not workspace.workers(world.folder), 180, "the worker to end")
     t.equal(ready(world), [], "what is left in the spool")
     # the next question starts another one
     world.answers(data, names[1], 0)
@@ -261,10 +261,10 @@ def test_F5_the_worker_ends_and_leaves_nothing(t):
     alone = cpam.start("cpam-wal-prefetch", "--serve", data, "--foreground", "--idle", "3s",
                        config=world.config)
     t.defer(alone.kill)
-    cluster.wait_for(lambda: glob.glob(f"{world.folder}/spool/*/fetch.sock"), 30, "its socket")
+    cluster.wait_for(lambda: glob.glob(f"{world.folder}/spool/*/fetch.sock"), 180, "its socket")
     world.answers(data, names[1], 0)
     t.equal(worker(world), alone.pid, "who answered")
-    t.equal(alone.wait(60), 0, "how it ended by itself")
+    t.equal(alone.wait(180), 0, "how it ended by itself")
     t.equal(ready(world), [], "what is left in the spool")
     alone.stderr.close()
     alone.stdout.close()

@@ -66,7 +66,7 @@ def test_P5_all_a_server_has_to_archive(t):
     workspace.run([cluster.client("psql"), "-X", "-q", pg.connection()],
                   stdin="select pg_backup_start('x', true);\nselect pg_backup_stop(false);\n")
     pg.switch_wal()
-    cluster.wait_for(lambda: any(name.endswith(".backup") for name in archived(t)), 60,
+    cluster.wait_for(lambda: any(name.endswith(".backup") for name in archived(t)), 180,
                      "the backup history file")
     # the last segment of a clean shutdown is archived before the server is gone
     pg.sql("insert into t values (1)")
