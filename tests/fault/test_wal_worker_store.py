@@ -160,9 +160,12 @@ def test_S1_throttling_is_obeyed_and_everything_arrives(t):
 
     store.fault = decide
     t.equal(timed(t, w, names[0]).returncode, 1)
-    times = [at for at, key in asked if key.endswith(names[0])]
-    t.note(f"{len(asked)} requests, {len(times)} of them for the one asked for")
-    t.true(len(times) >= 2, "it was tried again")
+    # Of the key that was tried most, which may be the one that shows what the store refuses: a
+    # segment can be left with two tries, and the wait between those may be 50 ms.
+    times = max(([at for at, key in asked if key == one] for one in {key for _, key in asked}),
+                key=len)
+    t.note(f"{len(asked)} requests, at most {len(times)} of them for one key")
+    t.true(len(times) >= 3, "it was tried again")
     # without waiting thousands of requests go over loopback in 6 s
     t.true(len(asked) < 400, f"{len(asked)} requests while the store says SlowDown")
     gaps = [later - at for at, later in zip(times, times[1:])]
