@@ -182,36 +182,9 @@ wait_for_segment(struct check *check, struct checked_repository *repository, str
     }
 }
 
-/* Where the content of the segment goes: what counts is that it came, whole and authentic. */
-static enum cpam_status
-ignore_bytes(struct sink *sink, const void *data, size_t size, struct cpam_err *err)
-{
-    (void) sink;
-    (void) data;
-    (void) size;
-    (void) err;
-    return CPAM_OK;
-}
-
-static enum cpam_status
-ignore_end(struct sink *sink, struct cpam_err *err)
-{
-    (void) sink;
-    (void) err;
-    return CPAM_OK;
-}
-
-static void
-ignore_free(struct sink *sink)
-{
-    (void) sink;
-}
-
 static enum cpam_status
 open_segment(struct check *check, struct checked_repository *repository, struct cpam_err *err)
 {
-    static const struct sink_ops ops = {ignore_bytes, ignore_end, ignore_free};
-    struct sink nowhere = {.ops = &ops};
     struct object_header header;
 
     repository->opens = !keyring_sealed(repository_keyring(repository->opened)) ||
@@ -219,7 +192,7 @@ open_segment(struct check *check, struct checked_repository *repository, struct 
     if (!repository->opens)
         return CPAM_OK;
     return wal_archive_get(repository_repo(repository->opened), check->control.sysid,
-                           check->segment, &nowhere, &header, err);
+                           check->segment, sink_nowhere(), &header, err);
 }
 
 static enum cpam_status

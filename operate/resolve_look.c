@@ -68,25 +68,11 @@ differ_write(struct sink *sink, const void *data, size_t size, struct cpam_err *
     return CPAM_OK;
 }
 
-static enum cpam_status
-differ_finish(struct sink *sink, struct cpam_err *err)
-{
-    (void) sink;
-    (void) err;
-    return CPAM_OK;
-}
-
-static void
-differ_free(struct sink *sink)
-{
-    (void) sink; /* lives on its user's stack */
-}
-
 /* A damaged object is a finding, and not the end: it can be put aside too. */
 static void
 read_archived(struct resolve *resolve, struct resolve_view *view, int fd)
 {
-    static const struct sink_ops ops = {differ_write, differ_finish, differ_free};
+    static const struct sink_ops ops = {.write = differ_write};
     struct differing differing = {
         .base.ops = &ops, .io = resolve->cli->io, .fd = fd, .path = resolve->path};
     struct repo *repo = repository_repo(view->opened);

@@ -69,21 +69,8 @@ delivery_write(struct sink *sink, const void *data, size_t size, struct cpam_err
     return CPAM_OK;
 }
 
-static enum cpam_status
-delivery_finish(struct sink *sink, struct cpam_err *err)
-{
-    (void) sink;
-    (void) err;
-    return CPAM_OK; /* fetch_delivery_publish() publishes */
-}
-
-static void
-delivery_sink_free(struct sink *sink)
-{
-    (void) sink; /* part of the delivery */
-}
-
-static const struct sink_ops delivery_ops = {delivery_write, delivery_finish, delivery_sink_free};
+/* fetch_delivery_publish() publishes, and the sink is part of the delivery. */
+static const struct sink_ops delivery_ops = {.write = delivery_write};
 
 enum cpam_status
 fetch_delivery_new(struct io *io, const struct fetch_situation *situation,

@@ -167,21 +167,8 @@ file_write_some(struct sink *sink, const void *data, size_t size, struct cpam_er
     return CPAM_OK;
 }
 
-static enum cpam_status
-file_finish(struct sink *sink, struct cpam_err *err)
-{
-    (void) sink;
-    (void) err;
-    return CPAM_OK; /* prefetch_file_publish() publishes */
-}
-
-static void
-file_sink_free(struct sink *sink)
-{
-    (void) sink; /* part of the file */
-}
-
-static const struct sink_ops file_ops = {file_write_some, file_finish, file_sink_free};
+/* prefetch_file_publish() publishes, and the sink is part of the file. */
+static const struct sink_ops file_ops = {.write = file_write_some};
 
 enum cpam_status
 prefetch_file_new(struct prefetch_folder *folder, const char *name, uint64_t serial,

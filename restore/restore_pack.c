@@ -110,21 +110,7 @@ scatter_write(struct sink *sink, const void *data, size_t size, struct cpam_err 
     return CPAM_OK;
 }
 
-static enum cpam_status
-scatter_finish(struct sink *sink, struct cpam_err *err)
-{
-    (void) sink;
-    (void) err;
-    return CPAM_OK;
-}
-
-static void
-scatter_free(struct sink *sink)
-{
-    (void) sink; /* lives on its maker's stack */
-}
-
-static const struct sink_ops scatter_ops = {scatter_write, scatter_finish, scatter_free};
+static const struct sink_ops scatter_ops = {.write = scatter_write};
 
 static int
 piece_compare(const void *a, const void *b)

@@ -18,7 +18,8 @@ enum cpam_status
 sink_finish(struct sink *sink, struct cpam_err *err)
 {
     for (; sink != NULL; sink = sink->next)
-        CPAM_TRY(sink->ops->finish(sink, err));
+        if (sink->ops->finish != NULL)
+            CPAM_TRY(sink->ops->finish(sink, err));
     return CPAM_OK;
 }
 
@@ -29,9 +30,29 @@ sink_free(struct sink *sink)
     {
         struct sink *next = sink->next;
 
-        sink->ops->free(sink);
+        if (sink->ops->free != NULL)
+            sink->ops->free(sink);
         sink = next;
     }
+}
+
+static enum cpam_status
+nowhere_write(struct sink *sink, const void *data, size_t size, struct cpam_err *err)
+{
+    (void) sink;
+    (void) data;
+    (void) size;
+    (void) err;
+    return CPAM_OK;
+}
+
+struct sink *
+sink_nowhere(void)
+{
+    static const struct sink_ops ops = {.write = nowhere_write};
+    static struct sink nowhere = {.ops = &ops};
+
+    return &nowhere;
 }
 
 struct sink_buf
@@ -49,14 +70,6 @@ buf_write(struct sink *sink, const void *data, size_t size, struct cpam_err *err
     return cpam_buf_append(self->buf, data, size, self->limit, err);
 }
 
-static enum cpam_status
-buf_finish(struct sink *sink, struct cpam_err *err)
-{
-    (void) sink;
-    (void) err;
-    return CPAM_OK;
-}
-
 static void
 buf_free(struct sink *sink)
 {
@@ -66,7 +79,7 @@ buf_free(struct sink *sink)
 enum cpam_status
 sink_buf_push(struct sink **chain, struct cpam_buf *buf, size_t limit, struct cpam_err *err)
 {
-    static const struct sink_ops ops = {buf_write, buf_finish, buf_free};
+    static const struct sink_ops ops = {.write = buf_write, .free = buf_free};
 
     assert(*chain == NULL); /* it hands nothing on: it can only be the end of a chain */
     struct sink_buf *self = calloc(1, sizeof(*self));

@@ -28,9 +28,11 @@ struct sink_ops
     /* Takes all of data, or fails. */
     enum cpam_status (*write)(struct sink *sink, const void *data, size_t size,
                               struct cpam_err *err);
-    /* The last bytes have come.  Does not finish the next sink: sink_finish() does, afterwards. */
+    /* The last bytes have come.  Does not finish the next sink: sink_finish() does, afterwards.
+       NULL: nothing is left to do. */
     enum cpam_status (*finish)(struct sink *sink, struct cpam_err *err);
-    /* Frees this sink alone: sink_free() frees the next one. */
+    /* Frees this sink alone: sink_free() frees the next one.  NULL: it is somebody else's, on his
+       stack or a part of something larger. */
     void (*free)(struct sink *sink);
 };
 
@@ -48,6 +50,9 @@ enum cpam_status sink_finish(struct sink *sink, struct cpam_err *err) CPAM_CHECK
 
 void sink_free(struct sink *sink);
 CPAM_SCOPED(sink_free, struct sink);
+
+/* Where content goes that has to come, and is not wanted.  Never freed; for any number of threads. */
+struct sink *sink_nowhere(void);
 
 /* Collects into *buf (borrowed), at most limit bytes. */
 enum cpam_status sink_buf_push(struct sink **chain, struct cpam_buf *buf, size_t limit,

@@ -342,20 +342,6 @@ reader_write(struct sink *sink, const void *data, size_t size, struct cpam_err *
     return CPAM_OK;
 }
 
-static enum cpam_status
-reader_finish(struct sink *sink, struct cpam_err *err)
-{
-    (void) sink;
-    (void) err;
-    return CPAM_OK;
-}
-
-static void
-reader_free(struct sink *sink)
-{
-    (void) sink; /* lives in manifest_read() */
-}
-
 static void
 reader_clear_scoped_(struct manifest_reader *self)
 {
@@ -372,7 +358,7 @@ enum cpam_status
 manifest_read(struct repo *repo, const struct backup_summary *summary,
               const struct manifest_reader_ops *ops, void *arg, struct cpam_err *err)
 {
-    static const struct sink_ops sink_ops = {reader_write, reader_finish, reader_free};
+    static const struct sink_ops sink_ops = {.write = reader_write};
     __attribute__((cleanup(reader_clear_scoped_))) struct manifest_reader reader = {
         .base.ops = &sink_ops, .repo = repo, .summary = summary, .ops = ops, .arg = arg};
     struct object_want want = {.kind = OBJECT_MANIFEST,

@@ -66,20 +66,6 @@ lent_write(struct sink *sink, const void *data, size_t size, struct cpam_err *er
     return sink_write(((struct sink_lent *) sink)->to, data, size, err);
 }
 
-static enum cpam_status
-lent_finish(struct sink *sink, struct cpam_err *err)
-{
-    (void) sink;
-    (void) err;
-    return CPAM_OK;
-}
-
-static void
-lent_free(struct sink *sink)
-{
-    (void) sink; /* lives on its user's stack, and `to` is not ours */
-}
-
 /* object_open_push or object_prove_push. */
 typedef enum cpam_status (*opening_push)(struct sink **chain, struct object_opener *opener,
                                          const struct object_want *want,
@@ -89,7 +75,7 @@ static enum cpam_status
 open_held(struct repo *repo, const struct object_want *want, const struct cpam_buf *sealed,
           opening_push push, struct sink *to, struct object_header *header, struct cpam_err *err)
 {
-    static const struct sink_ops ops = {lent_write, lent_finish, lent_free};
+    static const struct sink_ops ops = {.write = lent_write};
     struct sink_lent lent = {{&ops, NULL}, to};
     CPAM_AUTO(sink_free) struct sink *chain = &lent.base;
     struct object_opener *opener;
@@ -105,7 +91,7 @@ static enum cpam_status
 read_streamed(struct repo *repo, const struct object_want *want, opening_push push, struct sink *to,
               struct object_header *header, struct cpam_err *err)
 {
-    static const struct sink_ops ops = {lent_write, lent_finish, lent_free};
+    static const struct sink_ops ops = {.write = lent_write};
     struct sink_lent lent = {{&ops, NULL}, to};
     CPAM_AUTO(sink_free) struct sink *chain = &lent.base;
     struct object_opener *opener;

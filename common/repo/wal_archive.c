@@ -150,20 +150,6 @@ compare_write(struct sink *sink, const void *data, size_t size, struct cpam_err 
     return CPAM_OK;
 }
 
-static enum cpam_status
-compare_finish(struct sink *sink, struct cpam_err *err)
-{
-    (void) sink;
-    (void) err;
-    return CPAM_OK;
-}
-
-static void
-compare_free(struct sink *sink)
-{
-    (void) sink; /* lives on its user's stack */
-}
-
 /* What has the name. */
 struct found
 {
@@ -183,7 +169,7 @@ struct found
 static enum cpam_status
 compare_content(struct putting *put, struct found *found, struct cpam_err *err)
 {
-    static const struct sink_ops ops = {compare_write, compare_finish, compare_free};
+    static const struct sink_ops ops = {.write = compare_write};
     struct comparing compare = {.base.ops = &ops, .put = put, .differs_at = WAL_NOT_COMPARED};
     struct object_want want = {
         .kind = wal_object_kind(put->item->name.kind), .sysid = put->item->sysid, .name = put->key};

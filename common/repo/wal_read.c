@@ -97,24 +97,10 @@ wal_write(struct sink *sink, const void *data, size_t size, struct cpam_err *err
 }
 
 static enum cpam_status
-wal_finish(struct sink *sink, struct cpam_err *err)
-{
-    (void) sink;
-    (void) err;
-    return CPAM_OK;
-}
-
-static void
-wal_free(struct sink *sink)
-{
-    (void) sink;
-}
-
-static enum cpam_status
 get_wal(struct repo *repo, uint64_t sysid, const struct archive_name *name, const char *key,
         struct sink *to, struct object_header *header, struct cpam_err *err)
 {
-    static const struct sink_ops ops = {wal_write, wal_finish, wal_free};
+    static const struct sink_ops ops = {.write = wal_write};
     struct sink_wal wal = {.base.ops = &ops, .repo = repo, .name = name, .to = to, .sysid = sysid};
 
     CPAM_TRY(wal_object_read(repo, sysid, key, wal_object_kind(name->kind), &wal.base, &wal.header,

@@ -219,20 +219,6 @@ fd_write(struct sink *sink, const void *data, size_t size, struct cpam_err *err)
     return CPAM_OK;
 }
 
-static enum cpam_status
-fd_finish(struct sink *sink, struct cpam_err *err)
-{
-    (void) sink;
-    (void) err;
-    return CPAM_OK;
-}
-
-static void
-fd_free(struct sink *sink)
-{
-    (void) sink;
-}
-
 struct written
 {
     struct object_writer *writer;
@@ -282,7 +268,7 @@ static enum cpam_status
 put_twice(const struct wal_sealing *sealing, int fd, uint8_t *content_id,
           struct object_digest *digest, struct cpam_err *err)
 {
-    static const struct sink_ops ops = {fd_write, fd_finish, fd_free};
+    static const struct sink_ops ops = {.write = fd_write};
     struct sink_fd to = {{&ops, NULL}, repo_io(sealing->repo), fd, spool_of(sealing), 0};
     enum cpam_status status;
 

@@ -88,14 +88,7 @@ reading_write(struct sink *sink, const void *data, size_t size, struct cpam_err 
     return status;
 }
 
-static enum cpam_status
-reading_finish(struct sink *sink, struct cpam_err *err)
-{
-    (void) sink, (void) err;
-    return CPAM_OK;
-}
-
-static const struct sink_ops reading_ops = {.write = reading_write, .finish = reading_finish};
+static const struct sink_ops reading_ops = {.write = reading_write};
 
 static bool
 whole_asked(const struct reading *reading)
