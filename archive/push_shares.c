@@ -3,10 +3,9 @@
  */
 #include "push_shares.h"
 
-#include <errno.h>
-#include <pthread.h>
 #include <string.h>
 
+#include "worker/thread.h"
 #include "worker/worker.h"
 
 #define SECOND ((int64_t) 1000000) /* us */
@@ -111,7 +110,6 @@ enum cpam_status
 push_shares_start(const struct push_work *work, struct push_shares **out, struct cpam_err *err)
 {
     struct push_policy policy;
-    pthread_condattr_t attributes;
 
     CPAM_TRY(push_policy_of(work->settings, &policy, err));
     struct push_shares *shares = calloc(1, sizeof(*shares));
@@ -121,10 +119,7 @@ push_shares_start(const struct push_work *work, struct push_shares **out, struct
     shares->policy = policy;
     shares->started = now_real();
     pthread_mutex_init(&shares->lock, NULL);
-    pthread_condattr_init(&attributes);
-    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-    pthread_cond_init(&shares->changed, &attributes);
-    pthread_condattr_destroy(&attributes);
+    thread_condition_init(&shares->changed);
     for (size_t i = 0; i < work->settings->repository_count; i++)
         if (work->optional || work->settings->repositories[i].required)
             shares->shares[shares->count++].which = &work->settings->repositories[i];
@@ -174,10 +169,7 @@ verdict_now(const struct push_shares *shares, bool *all)
 static bool
 wait_until(struct push_shares *shares, int64_t until)
 {
-    const struct timespec at = {.tv_sec = (time_t) (until / SECOND),
-                                .tv_nsec = (long) (until % SECOND) * 1000};
-
-    return pthread_cond_timedwait(&shares->changed, &shares->lock, &at) != ETIMEDOUT;
+    return thread_wait_until(&shares->changed, &shares->lock, until);
 }
 
 static int64_t

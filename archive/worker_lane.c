@@ -27,12 +27,8 @@ enum
 void
 worker_pause(struct worker *worker, int64_t us)
 {
-    struct timespec until;
-    int64_t at = worker->io->ops->monotonic(worker->io) + us;
-
-    until.tv_sec = (time_t) (at / 1000000);
-    until.tv_nsec = (long) (at % 1000000) * 1000;
-    (void) pthread_cond_timedwait(&worker->work, &worker->lock, &until);
+    (void) thread_wait_until(&worker->work, &worker->lock,
+                             worker->io->ops->monotonic(worker->io) + us);
 }
 
 /* With the lock held.  The caller's time, so that he hears why it failed; more for what is large, or

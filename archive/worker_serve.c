@@ -318,7 +318,6 @@ set_up(struct serving *serving, struct worker_request *request, struct cpam_err 
 {
     struct worker *worker = &serving->worker;
     struct control control;
-    pthread_condattr_t attributes;
 
     serving->request = request;
     worker->io = request->io;
@@ -330,10 +329,7 @@ set_up(struct serving *serving, struct worker_request *request, struct cpam_err 
     pthread_mutex_init(&worker->gate_lock, NULL);
     pthread_cond_init(&worker->gate_room, NULL);
     pthread_cond_init(&worker->file_read, NULL);
-    pthread_condattr_init(&attributes);
-    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-    pthread_cond_init(&worker->work, &attributes);
-    pthread_condattr_destroy(&attributes);
+    thread_condition_init(&worker->work);
     serving->worker.active = serving->checked = now_of(serving);
     CPAM_TRY(file_stat(worker->io, request->data, &serving->data, err));
     CPAM_TRY(control_file_read(worker->io, request->data, &control, err));

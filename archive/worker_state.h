@@ -10,12 +10,12 @@
 #ifndef CPAM_ARCHIVE_WORKER_STATE_H
 #define CPAM_ARCHIVE_WORKER_STATE_H
 
-#include <pthread.h>
 #include <stdatomic.h>
 
 #include "cli/repository.h"
 #include "handoff/server.h"
 #include "repo/wal_folder.h"
+#include "worker/thread.h"
 #include "worker/worker.h"
 #include "worker_queue.h"
 

@@ -3,14 +3,11 @@
  */
 #include "prefetch_crew.h"
 
-#include <errno.h>
-#include <pthread.h>
-#include <signal.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include "base/log.h"
 #include "io/file.h"
+#include "worker/thread.h"
 
 enum
 {
@@ -148,27 +145,22 @@ thread_main(void *arg)
     return NULL;
 }
 
-/* Signals are the main thread's. */
 static enum cpam_status
 start_threads(struct prefetch_crew *crew, struct cpam_err *err)
 {
     unsigned wanted = crew->spec.bounds.workers * PREFETCH_THREADS_EACH;
-    sigset_t all, before;
     int failed = 0;
 
     if (wanted > PREFETCH_THREADS_MAX)
         wanted = PREFETCH_THREADS_MAX;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
     pthread_mutex_lock(&crew->lock);
     while (crew->count < wanted && failed == 0)
     {
-        failed = pthread_create(&crew->threads[crew->count], NULL, thread_main, crew);
+        failed = thread_start(&crew->threads[crew->count], thread_main, crew);
         crew->count += failed == 0;
     }
     crew->running = crew->count;
     pthread_mutex_unlock(&crew->lock);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
     if (crew->count > 0)
         return CPAM_OK; /* fewer do as well */
     return cpam_fail(err, CPAM_IO, failed, "could not start a thread");
@@ -179,7 +171,6 @@ prefetch_crew_new(const struct prefetch_crew_spec *spec, struct prefetch_crew **
                   struct cpam_err *err)
 {
     struct prefetch_crew *made = calloc(1, sizeof(*made));
-    pthread_condattr_t attributes;
     enum cpam_status status;
 
     *out = NULL;
@@ -188,10 +179,7 @@ prefetch_crew_new(const struct prefetch_crew_spec *spec, struct prefetch_crew **
     made->spec = *spec;
     pthread_mutex_init(&made->lock, NULL);
     pthread_cond_init(&made->work, NULL);
-    pthread_condattr_init(&attributes);
-    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-    pthread_cond_init(&made->idle, &attributes);
-    pthread_condattr_destroy(&attributes);
+    thread_condition_init(&made->idle);
     status = prefetch_window_new(&spec->bounds, unlink_entry, made, &made->window, err);
     if (status == CPAM_OK)
         status = start_threads(made, err);
@@ -245,14 +233,13 @@ bool
 prefetch_crew_stop(struct prefetch_crew *crew, int64_t patience)
 {
     int64_t until = crew->spec.io->ops->monotonic(crew->spec.io) + patience;
-    struct timespec at = {until / SECOND, (until % SECOND) * 1000};
     bool over;
 
     prefetch_folder_stop(crew->spec.folder);
     pthread_mutex_lock(&crew->lock);
     crew->stopped = true;
     pthread_cond_broadcast(&crew->work);
-    while (crew->running > 0 && pthread_cond_timedwait(&crew->idle, &crew->lock, &at) == 0)
+    while (crew->running > 0 && thread_wait_until(&crew->idle, &crew->lock, until))
         continue;
     over = crew->running == 0;
     pthread_mutex_unlock(&crew->lock);

@@ -7,12 +7,10 @@
  */
 #include "worker/worker.h"
 
-#include <pthread.h>
-#include <signal.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include "io/io.h"
+#include "worker/thread.h"
 
 struct thread
 {
@@ -142,22 +140,18 @@ thread_main(void *arg)
 static enum cpam_status
 start_threads(struct worker_pool *pool, struct cpam_err *err)
 {
-    sigset_t all, before;
     int failed = 0;
 
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
     while (pool->started < pool->spec.threads && failed == 0)
     {
         struct thread *thread = &pool->threads[pool->started];
 
         thread->pool = pool;
         thread->number = pool->started;
-        failed = pthread_create(&thread->id, NULL, thread_main, thread);
+        failed = thread_start(&thread->id, thread_main, thread);
         if (failed == 0)
             pool->started++;
     }
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
     if (failed != 0)
         return cpam_fail(err, CPAM_IO, failed, "could not start a thread");
     return CPAM_OK;
@@ -180,11 +174,7 @@ worker_pool_new(const struct worker_spec *spec, struct worker_pool **out, struct
     pool->spec = *spec;
     pthread_mutex_init(&pool->lock, NULL);
     pthread_cond_init(&pool->work, NULL);
-    pthread_condattr_t attributes;
-    pthread_condattr_init(&attributes);
-    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-    pthread_cond_init(&pool->room, &attributes);
-    pthread_condattr_destroy(&attributes);
+    thread_condition_init(&pool->room);
     enum cpam_status status = start_threads(pool, err);
     if (status != CPAM_OK)
         worker_pool_free(pool);
@@ -220,25 +210,24 @@ worker_submit(struct worker_pool *pool, void *job, struct cpam_err *err)
     return status;
 }
 
-/* until NULL: without a limit. */
+/* until (us, monotonic) NULL: without a limit. */
 static enum cpam_status
-wait_until(struct worker_pool *pool, const struct timespec *until, struct cpam_err *err)
+wait_until(struct worker_pool *pool, const int64_t *until, struct cpam_err *err)
 {
-    int expired = 0;
+    bool expired = false;
 
     pthread_mutex_lock(&pool->lock);
-    while ((pool->waiting > 0 || pool->running > 0) && expired == 0)
+    while ((pool->waiting > 0 || pool->running > 0) && !expired)
     {
         if (pool->over && pool->waiting > 0)
             discard_waiting(pool);
         else if (until == NULL)
             pthread_cond_wait(&pool->room, &pool->lock);
         else
-            expired = pthread_cond_timedwait(&pool->room, &pool->lock, until);
+            expired = !thread_wait_until(&pool->room, &pool->lock, *until);
     }
-    enum cpam_status status = expired == 0
-                                  ? told(pool, err)
-                                  : cpam_fail(err, CPAM_DEADLINE, 0, "the time for it is used up");
+    enum cpam_status status =
+        expired ? cpam_fail(err, CPAM_DEADLINE, 0, "the time for it is used up") : told(pool, err);
     pthread_mutex_unlock(&pool->lock);
     return status;
 }
@@ -254,9 +243,8 @@ worker_wait_for(struct worker_pool *pool, int64_t us, struct cpam_err *err)
 {
     int64_t now = io_posix()->ops->monotonic(io_posix());
     int64_t at = us > INT64_MAX - now ? INT64_MAX : now + us;
-    struct timespec until = {.tv_sec = at / 1000000, .tv_nsec = at % 1000000 * 1000};
 
-    return wait_until(pool, &until, err);
+    return wait_until(pool, &at, err);
 }
 
 void

@@ -1,0 +1,22 @@
+/*
+ * thread.h - threads that leave signals to the main thread, and waits that no change of the wall
+ * clock makes longer or shorter.
+ */
+#ifndef CPAM_WORKER_THREAD_H
+#define CPAM_WORKER_THREAD_H
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+/* pthread_create() with every signal blocked in the new thread.  0, or an errno. */
+int thread_start(pthread_t *out, void *(*body)(void *), void *arg);
+
+/* A condition for thread_wait_until(). */
+void thread_condition_init(pthread_cond_t *condition);
+
+/* Waits for the condition, with lock held, until `at` (us on the monotonic clock of io_posix()).
+   False: that moment has come. */
+bool thread_wait_until(pthread_cond_t *condition, pthread_mutex_t *lock, int64_t at);
+
+#endif
