@@ -84,14 +84,4 @@ enum cpam_status backlog_drain(struct backlog *backlog, struct repo *repo, const
                                const struct backlog_limits *limits, uint64_t *left,
                                struct cpam_err *err) CPAM_CHECK;
 
-/*
- * One step of it, for a caller that shares repositories out to threads of its own: reads the entry
- * that backlog_next() gave (filling a copy in first, where there is none) and checks it.
- * CPAM_NOT_FOUND: it can't be had here now; CPAM_INVALID: damaged.
- */
-struct wal_item;
-enum cpam_status backlog_read(struct backlog *backlog, const struct archive_name *name,
-                              const char *path, const char *data, struct deadline deadline,
-                              struct wal_item **out, struct cpam_err *err) CPAM_CHECK;
-
 #endif

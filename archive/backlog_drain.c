@@ -140,10 +140,11 @@ check_sysid(const struct backlog *backlog, struct wal_item **item, struct cpam_e
                      backlog->dir);
 }
 
-enum cpam_status
-backlog_read(struct backlog *backlog, const struct archive_name *name, const char *path,
-             const char *data, struct deadline deadline, struct wal_item **out,
-             struct cpam_err *err)
+/* The entry, checked; where it has no copy, that is filled in first.  CPAM_NOT_FOUND: it can't be had
+   here now; CPAM_INVALID: damaged. */
+static enum cpam_status
+read_entry(struct backlog *backlog, const struct archive_name *name, const char *path,
+           const char *data, struct deadline deadline, struct wal_item **out, struct cpam_err *err)
 {
     CPAM_AUTO(free) char *entry = NULL;
 
@@ -191,7 +192,7 @@ drain_one(struct draining *draining, const struct archive_name *name, const char
     struct backlog *backlog = draining->backlog;
     bool was_there;
     enum cpam_status status =
-        backlog_read(backlog, name, path, draining->data, draining->deadline, &item, err);
+        read_entry(backlog, name, path, draining->data, draining->deadline, &item, err);
 
     if (status != CPAM_OK && status != CPAM_NO_MEMORY)
     {

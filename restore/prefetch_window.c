@@ -27,7 +27,7 @@ struct prefetch_window
     struct deadline deadline; /* of whoever asked for `at` */
     unsigned depth, limit;
     uint64_t serial;
-    size_t count, running;
+    size_t count;
     struct prefetch_entry entries[];
 };
 
@@ -183,7 +183,6 @@ begin(struct prefetch_window *window, struct segment segment)
         entry->state = PREFETCH_FETCHING;
         entry->segment = segment;
         entry->serial = ++window->serial;
-        window->running++;
         return entry;
     }
     return NULL;
@@ -229,7 +228,6 @@ prefetch_window_done(struct prefetch_window *window, struct prefetch_entry *entr
 {
     uint64_t number = entry->segment.number;
 
-    window->running--;
     if (entry->unwanted)
     {
         entry_clear(entry);
@@ -266,12 +264,6 @@ prefetch_window_given(struct prefetch_window *window, struct prefetch_entry *ent
 {
     (void) window;
     entry->state = PREFETCH_GIVEN;
-}
-
-size_t
-prefetch_window_running(const struct prefetch_window *window)
-{
-    return window->running;
 }
 
 unsigned

@@ -86,8 +86,6 @@ bool prefetch_window_done(struct prefetch_window *window, struct prefetch_entry 
 /* The file of this READY entry was offered to whoever asked. */
 void prefetch_window_given(struct prefetch_window *window, struct prefetch_entry *entry);
 
-/* Fetches that run. */
-size_t prefetch_window_running(const struct prefetch_window *window);
 /* How many segments ahead it goes now. */
 unsigned prefetch_window_depth(const struct prefetch_window *window);
 

@@ -159,28 +159,38 @@ state_drop(struct repo *repo, const char *label)
         cpam_log(LOG_WARNING, "%s", err.text);
 }
 
-/* Is this the backup that this host committed last?  Not knowing is no: the state may be lost. */
+/* The summary that is kept under label (NULL: the one committed last).  *is: it is the one that the
+   mark speaks of.  Not having it is no: the state may be lost. */
 static enum cpam_status
-state_committed(struct repo *repo, const struct backup_mark *mark, bool *committed,
-                struct cpam_err *err)
+state_read(struct repo *repo, const struct backup_mark *mark, const char *label,
+           struct cpam_buf *text, bool *is, struct cpam_err *err)
 {
     CPAM_AUTO(cpam_buf_clear) struct cpam_buf path = {0};
-    CPAM_AUTO(cpam_buf_clear) struct cpam_buf text = {0};
     uint8_t digest[SHA256_SIZE];
     enum cpam_status status;
 
-    *committed = false;
+    *is = false;
     if (repo_settings(repo)->state == NULL)
         return CPAM_OK;
-    CPAM_TRY(state_path(repo, NULL, &path, err));
-    status = file_read_all(repo_io(repo), cpam_buf_text(&path), RECORD_MAX, &text, err);
+    CPAM_TRY(state_path(repo, label, &path, err));
+    status = file_read_all(repo_io(repo), cpam_buf_text(&path), RECORD_MAX, text, err);
     if (status == CPAM_NOT_FOUND)
         return CPAM_OK;
     if (status != CPAM_OK)
         return status;
-    CPAM_TRY(sha256_of(text.data, text.size, digest, err));
-    *committed = memcmp(digest, mark->digest, SHA256_SIZE) == 0;
+    CPAM_TRY(sha256_of(text->data, text->size, digest, err));
+    *is = memcmp(digest, mark->digest, SHA256_SIZE) == 0;
     return CPAM_OK;
+}
+
+/* Is this the backup that this host committed last? */
+static enum cpam_status
+state_committed(struct repo *repo, const struct backup_mark *mark, bool *committed,
+                struct cpam_err *err)
+{
+    CPAM_AUTO(cpam_buf_clear) struct cpam_buf text = {0};
+
+    return state_read(repo, mark, NULL, &text, committed, err);
 }
 
 /* Put bytes that are known; finding the very same ones there is success. */
@@ -205,23 +215,13 @@ put_same(struct repo *repo, const char *key, const struct cpam_buf *text, struct
 static enum cpam_status
 finish_orphan(struct repo *repo, const struct backup_mark *mark, bool *done, struct cpam_err *err)
 {
-    CPAM_AUTO(cpam_buf_clear) struct cpam_buf path = {0};
     CPAM_AUTO(cpam_buf_clear) struct cpam_buf text = {0};
-    uint8_t digest[SHA256_SIZE];
     char key[LAYOUT_KEY_MAX];
-    enum cpam_status status;
+    bool kept;
 
     *done = false;
-    if (repo_settings(repo)->state == NULL)
-        return CPAM_OK;
-    CPAM_TRY(state_path(repo, mark->label, &path, err));
-    status = file_read_all(repo_io(repo), cpam_buf_text(&path), RECORD_MAX, &text, err);
-    if (status == CPAM_NOT_FOUND)
-        return CPAM_OK;
-    if (status != CPAM_OK)
-        return status;
-    CPAM_TRY(sha256_of(text.data, text.size, digest, err));
-    if (memcmp(digest, mark->digest, SHA256_SIZE) != 0)
+    CPAM_TRY(state_read(repo, mark, mark->label, &text, &kept, err));
+    if (!kept)
         return CPAM_OK;
     layout_summary(mark->label, key);
     CPAM_TRY(put_same(repo, key, &text, err));
