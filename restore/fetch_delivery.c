@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/text.h"
+#include "draft.h"
 #include "io/file.h"
 
 #define TEMPORARY_PREFIX ".cpam-"
@@ -28,9 +29,7 @@ struct fetch_delivery
     struct io *io;
     const struct fetch_situation *situation;
     char *temporary;
-    bool exists; /* the temporary file is there */
-    int fd;
-    uint64_t size;
+    struct draft draft;
 };
 
 /* For the handlers, which may call unlink(2) and little else.  Set before the file is made. */
@@ -47,26 +46,12 @@ local_failure(enum cpam_status status, struct cpam_err *err)
 }
 
 static enum cpam_status
-temporary_make(struct fetch_delivery *delivery, struct cpam_err *err)
-{
-    guarded = delivery->temporary;
-    CPAM_TRY(file_open(delivery->io, delivery->temporary, O_WRONLY | O_CREAT | O_EXCL, 0600,
-                       &delivery->fd, err));
-    delivery->exists = true;
-    return CPAM_OK;
-}
-
-static enum cpam_status
 delivery_write(struct sink *sink, const void *data, size_t size, struct cpam_err *err)
 {
     struct fetch_delivery *delivery = (struct fetch_delivery *) sink;
 
-    if (!delivery->exists)
-        CPAM_TRY(local_failure(temporary_make(delivery, err), err));
-    CPAM_TRY(local_failure(
-        file_write(delivery->io, delivery->fd, delivery->temporary, data, size, err), err));
-    delivery->size += size;
-    return CPAM_OK;
+    guarded = delivery->temporary;
+    return draft_write(&delivery->draft, data, size, err);
 }
 
 /* fetch_delivery_publish() publishes, and the sink is part of the delivery. */
@@ -86,7 +71,7 @@ fetch_delivery_new(struct io *io, const struct fetch_situation *situation,
     made->sink.ops = &delivery_ops;
     made->io = io;
     made->situation = situation;
-    made->fd = -1;
+    draft_init(&made->draft, io, NULL);
     if (io->ops->random(io, nonce, sizeof(nonce)) != 0)
         return cpam_fail(err, CPAM_IO, errno, "could not get random bytes for a temporary name");
     text_hex(nonce, sizeof(nonce), text);
@@ -95,6 +80,7 @@ fetch_delivery_new(struct io *io, const struct fetch_situation *situation,
         made->temporary = NULL;
         return cpam_fail(err, CPAM_NO_MEMORY, 0, "there is no memory for a temporary name");
     }
+    made->draft.path = made->temporary;
     *out = CPAM_STEAL(made);
     return CPAM_OK;
 }
@@ -102,18 +88,7 @@ fetch_delivery_new(struct io *io, const struct fetch_situation *situation,
 void
 fetch_delivery_restart(struct fetch_delivery *delivery)
 {
-    struct cpam_err ignored;
-    enum cpam_status status = CPAM_OK;
-
-    /* What is thrown away may fail to close or to go: nothing can be done but to go on. */
-    if (delivery->fd >= 0)
-        status = file_close(delivery->io, delivery->fd, delivery->temporary, &ignored);
-    delivery->fd = -1;
-    if (delivery->exists)
-        status = file_unlink(delivery->io, delivery->temporary, &ignored);
-    (void) status;
-    delivery->exists = false;
-    delivery->size = 0;
+    draft_drop(&delivery->draft);
 }
 
 void
@@ -137,7 +112,7 @@ fetch_delivery_sink(struct fetch_delivery *delivery)
 uint64_t
 fetch_delivery_size(const struct fetch_delivery *delivery)
 {
-    return delivery->size;
+    return delivery->draft.size;
 }
 
 static enum cpam_status
@@ -145,15 +120,12 @@ publish(struct fetch_delivery *delivery, struct cpam_err *err)
 {
     const struct fetch_situation *situation = delivery->situation;
     bool durable = situation->caller == FETCH_CALLER_PERSON;
-    int fd;
 
-    if (!delivery->exists)
-        CPAM_TRY(temporary_make(delivery, err)); /* an empty file is a file */
+    guarded = delivery->temporary;
+    CPAM_TRY(draft_make(&delivery->draft, err)); /* an empty file is a file */
     if (durable)
-        CPAM_TRY(file_sync(delivery->io, delivery->fd, delivery->temporary, err));
-    fd = delivery->fd;
-    delivery->fd = -1;
-    CPAM_TRY(file_close(delivery->io, fd, delivery->temporary, err));
+        CPAM_TRY(file_sync(delivery->io, delivery->draft.fd, delivery->temporary, err));
+    CPAM_TRY(draft_close(&delivery->draft, err));
     if (!fetch_situation_holds(delivery->io, situation))
     {
         cpam_fail(
@@ -164,8 +136,7 @@ publish(struct fetch_delivery *delivery, struct cpam_err *err)
             situation->data);
         return CPAM_CANCELLED;
     }
-    CPAM_TRY(file_rename(delivery->io, delivery->temporary, situation->destination, err));
-    delivery->exists = false;
+    CPAM_TRY(draft_rename(&delivery->draft, situation->destination, err));
     if (durable)
         CPAM_TRY(file_sync_parent(delivery->io, situation->destination, err));
     return CPAM_OK;

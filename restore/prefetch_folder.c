@@ -13,6 +13,7 @@
 
 #include "base/log.h"
 #include "base/text.h"
+#include "draft.h"
 #include "io/file.h"
 
 #define PART ".part"
@@ -37,9 +38,8 @@ struct prefetch_file
     struct sink sink; /* first: what the sink's functions are given is the file */
     struct prefetch_folder *folder;
     char path[PREFETCH_PATH_MAX], part[PREFETCH_PATH_MAX];
-    bool exists, failed;
-    int fd;
-    uint64_t size;
+    bool failed;
+    struct draft draft; /* at part */
 };
 
 /* Removes the files whose name holds `word`. */
@@ -147,22 +147,11 @@ static enum cpam_status
 file_write_some(struct sink *sink, const void *data, size_t size, struct cpam_err *err)
 {
     struct prefetch_file *file = (struct prefetch_file *) sink;
-    struct io *io = file->folder->io;
-    enum cpam_status status = CPAM_OK;
 
     file->failed = true; /* until it has not */
     if (atomic_load(&file->folder->stopped))
         return cpam_fail(err, CPAM_CANCELLED, 0, "the worker ends");
-    if (!file->exists)
-    {
-        status = file_open(io, file->part, O_WRONLY | O_CREAT | O_EXCL, 0600, &file->fd, err);
-        file->exists = status == CPAM_OK;
-    }
-    if (status == CPAM_OK)
-        status = file_write(io, file->fd, file->part, data, size, err);
-    if (status != CPAM_OK)
-        return err->status = CPAM_IO; /* a folder missing here is no file missing in the archive */
-    file->size += size;
+    CPAM_TRY(draft_write(&file->draft, data, size, err));
     file->failed = false;
     return CPAM_OK;
 }
@@ -181,7 +170,7 @@ prefetch_file_new(struct prefetch_folder *folder, const char *name, uint64_t ser
         return cpam_fail(err, CPAM_NO_MEMORY, 0, "there is no memory for a file");
     made->sink.ops = &file_ops;
     made->folder = folder;
-    made->fd = -1;
+    draft_init(&made->draft, folder->io, made->part);
     if (!prefetch_folder_path(folder, name, serial, made->path) ||
         (size_t) snprintf(made->part, sizeof(made->part), "%s" PART, made->path) >=
             sizeof(made->part))
@@ -199,7 +188,7 @@ prefetch_file_sink(struct prefetch_file *file)
 uint64_t
 prefetch_file_size(const struct prefetch_file *file)
 {
-    return file->size;
+    return file->draft.size;
 }
 
 bool
@@ -211,32 +200,16 @@ prefetch_file_failed(const struct prefetch_file *file)
 void
 prefetch_file_restart(struct prefetch_file *file)
 {
-    struct cpam_err ignored;
-    enum cpam_status status = CPAM_OK;
-
-    /* What is thrown away may fail to close or to go: nothing can be done but to go on. */
-    if (file->fd >= 0)
-        status = file_close(file->folder->io, file->fd, file->part, &ignored);
-    file->fd = -1;
-    if (file->exists)
-        status = file_unlink(file->folder->io, file->part, &ignored);
-    (void) status;
-    file->exists = false;
-    file->size = 0;
+    draft_drop(&file->draft);
 }
 
 static enum cpam_status
 publish(struct prefetch_file *file, struct cpam_err *err)
 {
-    int fd = file->fd;
-
-    if (!file->exists || atomic_load(&file->folder->stopped))
+    if (!file->draft.exists || atomic_load(&file->folder->stopped))
         return cpam_fail(err, CPAM_CANCELLED, 0, "there is nothing to offer");
-    file->fd = -1;
-    CPAM_TRY(file_close(file->folder->io, fd, file->part, err));
-    CPAM_TRY(file_rename(file->folder->io, file->part, file->path, err));
-    file->exists = false;
-    return CPAM_OK;
+    CPAM_TRY(draft_close(&file->draft, err));
+    return draft_rename(&file->draft, file->path, err);
 }
 
 enum cpam_status
