@@ -84,6 +84,17 @@ repo_fixture_end(struct repo_fixture *self)
     fixture_end();
 }
 
+/* The same for a test that left files of its own in fixture_dir. */
+static inline void
+repo_fixture_end_with_files(struct repo_fixture *self)
+{
+    char command[160];
+
+    repo_fixture_end(self);
+    snprintf(command, sizeof(command), "rm -rf %s", fixture_dir);
+    ck_assert_int_eq(system(command), 0);
+}
+
 /* The bytes of a segment of `size` bytes: a long header as PostgreSQL 15 writes it, then text. */
 static inline uint8_t *
 wal_bytes(uint64_t sysid, uint32_t timeline, uint64_t address, uint32_t size, unsigned seed)

@@ -45,11 +45,7 @@ begin(void)
 static void
 end(void)
 {
-    char command[160];
-
-    repo_fixture_end(&self);
-    snprintf(command, sizeof(command), "rm -rf %s", fixture_dir);
-    ck_assert_int_eq(system(command), 0);
+    repo_fixture_end_with_files(&self);
 }
 
 static void
