@@ -245,22 +245,14 @@ def test_P15_what_can_not_archive_is_not_configured(t):
 
 def test_P15_P2_another_content_is_a_conflict(t):
     pg, _ = begin(t)
-    pg.stop()
-    other = os.path.join(t.folder(), "b")
-    workspace.run(["cp", "-a", pg.data, other])
-    pg.start()
-    pg.sql("insert into t values (4711)")
-    taken = pg.switch_wal()
-    pg.wait_archived(taken)
-    pg.stop()
-    twin = cluster.restored(t, other, "b")
+    twin, taken = cluster.rival(t, pg)
     twin.start()
     twin.sql("insert into t select generate_series(1, 500)")
     t.equal(twin.switch_wal(), taken, "the same name")
     twin.wait_sql("select failed_count > 0 from pg_stat_archiver")
     t.holds(twin.log_text(), ["LOG:  cpam_archive: ", "is archived with other content",
                               "nothing was changed"])
-    t.true(os.path.exists(os.path.join(other, "pg_wal", taken)), "the segment stays")
+    t.true(os.path.exists(os.path.join(twin.data, "pg_wal", taken)), "the segment stays")
 
 
 if __name__ == "__main__":

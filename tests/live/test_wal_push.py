@@ -117,16 +117,8 @@ def test_P14_the_archiver_outlives_a_repository_that_is_away(t):
 def test_P2_a_server_whose_names_are_taken_keeps_its_segments(t):
     """Two servers on one timeline: the second one's segments are refused and stay in its pg_wal."""
     pg, config = begin(t)
-    pg.stop()
-    other = os.path.join(t.folder(), "b")
-    workspace.run(["cp", "-a", pg.data, other])
-    pg.start()
-    pg.sql("insert into t values (4711)")
-    taken = pg.switch_wal()
-    pg.wait_archived(taken)
-    pg.stop()
+    twin, taken = cluster.rival(t, pg)
     before = fetched(t, config, taken)
-    twin = cluster.restored(t, other, "b")
     twin.start()
     twin.sql("insert into t select generate_series(1, 500)")
     t.equal(twin.switch_wal(), taken, "the same name")
@@ -135,7 +127,7 @@ def test_P2_a_server_whose_names_are_taken_keeps_its_segments(t):
     t.holds(twin.log_text(), ["archive command failed with exit code 4", "nothing was changed"])
     ids = set(re.findall(r"content id ([0-9a-f]{64})", twin.log_text()))
     t.equal(len(ids), 2, "content ids in the log")
-    t.true(os.path.exists(os.path.join(other, "pg_wal", taken)), "the segment stays")
+    t.true(os.path.exists(os.path.join(twin.data, "pg_wal", taken)), "the segment stays")
     t.equal(fetched(t, config, taken) == before, True, "what is archived is what it was")
 
 

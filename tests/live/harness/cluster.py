@@ -268,6 +268,20 @@ def new(t, name="pg", major=15, init=True, **settings):
     return cluster
 
 
+def rival(t, pg):
+    """A copy of a running cluster, and the name of a segment that the original archived after the two
+    parted; both are stopped."""
+    pg.stop()
+    other = os.path.join(t.folder(), "b")
+    workspace.run(["cp", "-a", pg.data, other])
+    pg.start()
+    pg.sql("insert into t values (4711)")
+    taken = pg.switch_wal()
+    pg.wait_archived(taken)
+    pg.stop()
+    return restored(t, other, "b"), taken
+
+
 def restored(t, data, name="restored", major=15):
     """A cluster object on a data directory that something else made (cpam-base-fetch)."""
     cluster = Cluster(t.folder(), name, major, data=data)
