@@ -118,12 +118,6 @@ run_again(struct worker *worker, struct asker *asker)
     pthread_cond_broadcast(&worker->work);
 }
 
-static bool
-same_stamp(const struct handoff_stamp *a, const struct handoff_stamp *b)
-{
-    return memcmp(a, b, sizeof(*a)) == 0;
-}
-
 void
 answer_all(struct worker *worker)
 {
@@ -133,7 +127,8 @@ answer_all(struct worker *worker)
 
         if (asker->waiter == NULL)
             continue;
-        if (asker->job->state == JOB_DURABLE && same_stamp(&asker->job->stamp, &asker->stamp))
+        if (asker->job->state == JOB_DURABLE &&
+            handoff_stamp_same(&asker->job->stamp, &asker->stamp))
             answer(worker, asker, NULL);
         else if (asker->job->state == JOB_DURABLE)
             run_again(worker, asker);
@@ -159,7 +154,7 @@ job_for(struct worker *worker, const char *name, const struct handoff_stamp *sta
     if (*out == NULL)
         return queue_add(queue, &parsed, out, err);
     *fresh = (*out)->state == JOB_FAILED ||
-             ((*out)->state == JOB_DURABLE && !same_stamp(&(*out)->stamp, stamp));
+             ((*out)->state == JOB_DURABLE && !handoff_stamp_same(&(*out)->stamp, stamp));
     if (!*fresh)
         return CPAM_OK;
     return queue_again(queue, *out, stamp, out, err);

@@ -95,8 +95,7 @@ read_between(const struct worker *worker, int fd, const char *path, const struct
     CPAM_TRY(push_item_read(worker->io, path, worker->data, &item, err));
     CPAM_TRY(stamp_of_fd(worker->io, fd, path, &after, err));
     file_stamp(worker->io, path, &at_path);
-    if (memcmp(&out->stamp, &after, sizeof(after)) != 0 ||
-        memcmp(&out->stamp, &at_path, sizeof(at_path)) != 0)
+    if (!handoff_stamp_same(&out->stamp, &after) || !handoff_stamp_same(&out->stamp, &at_path))
         return cpam_fail(err, CPAM_TRANSIENT, 0, "\"%s\" changed while it was read", path);
     out->item = CPAM_STEAL(item);
     return CPAM_OK;
@@ -122,7 +121,7 @@ read_file(const struct worker *worker, const struct archive_name *name, struct r
 static enum cpam_status
 accept(struct worker *worker, struct job *job, struct reading *found, struct cpam_err *err)
 {
-    if (job->stamped && memcmp(&job->stamp, &found->stamp, sizeof(job->stamp)) != 0)
+    if (job->stamped && !handoff_stamp_same(&job->stamp, &found->stamp))
     {
         if (job->state != JOB_OPEN && job->state != JOB_ENOUGH)
         {
@@ -154,7 +153,7 @@ file_check(struct worker *worker, struct job *job, struct cpam_err *err)
     pthread_mutex_lock(&worker->lock);
     then = job->stamp;
     pthread_mutex_unlock(&worker->lock);
-    if (memcmp(&now, &then, sizeof(now)) != 0)
+    if (!handoff_stamp_same(&now, &then))
         return cpam_fail(err, CPAM_TRANSIENT, 0, "\"%s\" changed while it was pushed", path);
     return CPAM_OK;
 }

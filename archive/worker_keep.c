@@ -7,7 +7,6 @@
  */
 #include <inttypes.h>
 #include <stdio.h>
-#include <string.h>
 
 #include "backlog.h"
 #include "base/log.h"
@@ -83,7 +82,7 @@ keep_same(const struct worker *worker, const struct archive_name *name,
     if (path == NULL)
         return cpam_fail(err, CPAM_NO_MEMORY, 0, "out of memory for a path");
     file_stamp(worker->io, path, &now);
-    if (memcmp(&now, pushed, sizeof(now)) != 0)
+    if (!handoff_stamp_same(&now, pushed))
         return cpam_fail(err, CPAM_TRANSIENT, 0, "\"%s\" changed while it was kept", path);
     return CPAM_OK;
 }

@@ -118,7 +118,7 @@ history_there(const struct lane *lane, const struct job *job)
 {
     for (size_t i = 0; i < WORKER_HISTORIES; i++)
         if (lane->histories[i].timeline == job->name.timeline.id &&
-            memcmp(&lane->histories[i].stamp, &job->history, sizeof(job->history)) == 0)
+            handoff_stamp_same(&lane->histories[i].stamp, &job->history))
             return true;
     return false;
 }

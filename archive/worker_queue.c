@@ -157,7 +157,7 @@ queue_again(struct queue *queue, struct job *old, const struct handoff_stamp *st
     CPAM_TRY(job_new(queue, &old->name, out, err));
     (*out)->listed = old->listed;
     (*out)->patient = old->failed != NULL && old->failed->status == CPAM_DEADLINE;
-    if (old->stamped && memcmp(&old->stamp, stamp, sizeof(*stamp)) == 0)
+    if (old->stamped && handoff_stamp_same(&old->stamp, stamp))
     {
         (*out)->stamped = true;
         (*out)->stamp = *stamp;
@@ -210,6 +210,16 @@ settle(struct job *job, enum job_state state, int64_t now)
     job->settled = now;
 }
 
+/* Without memory the job has failed all the same, and there is no reason to tell. */
+static void
+note_failed(struct job *job, const struct cpam_err *err)
+{
+    free(job->failed);
+    job->failed = malloc(sizeof(*job->failed));
+    if (job->failed != NULL)
+        *job->failed = *err;
+}
+
 /* The failure a person has to see most, of those repositories that count. */
 static void
 keep_worst(const struct queue *queue, struct job *job)
@@ -222,10 +232,7 @@ keep_worst(const struct queue *queue, struct job *job)
             worst = job->shares[i].err;
     if (worst == NULL)
         return;
-    free(job->failed);
-    job->failed = malloc(sizeof(*job->failed));
-    if (job->failed != NULL)
-        *job->failed = *worst;
+    note_failed(job, worst);
 }
 
 static void
@@ -290,10 +297,7 @@ queue_kept(struct queue *queue, struct job *job, size_t lane, const struct cpam_
         judge(queue, job, false, now);
         return;
     }
-    free(job->failed);
-    job->failed = malloc(sizeof(*job->failed));
-    if (job->failed != NULL)
-        *job->failed = *err;
+    note_failed(job, err);
     settle(job, JOB_FAILED, now);
 }
 

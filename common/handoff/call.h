@@ -37,6 +37,7 @@ struct handoff_stamp
     int64_t changed; /* ctime, ns */
 };
 void handoff_stamp_of(const struct stat *about, struct handoff_stamp *out);
+bool handoff_stamp_same(const struct handoff_stamp *a, const struct handoff_stamp *b);
 
 struct handoff_question
 {

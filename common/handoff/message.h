@@ -55,6 +55,4 @@ enum cpam_status handoff_message_write(const struct handoff_message *message,
 enum cpam_status handoff_message_parse(const void *data, size_t size, struct handoff_message *out,
                                        struct cpam_err *err) CPAM_CHECK;
 
-bool handoff_stamp_same(const struct handoff_stamp *a, const struct handoff_stamp *b);
-
 #endif
