@@ -18,6 +18,7 @@ import glob
 import os
 import resource
 import shutil
+import signal
 import statistics
 import subprocess
 import sys
@@ -135,7 +136,8 @@ pg1-user=postgres
 def make_wal(server, folder, wanted):
     """Real WAL: pgbench until there are enough segments; their paths, oldest first."""
     while True:
-        server.pgbench("-c", "4", "-j", "2", "-t", "4000", "-n")
+        server.sql("checkpoint")  # behind it pages are logged whole, as in any server's WAL
+        server.pgbench("-c", "4", "-j", "2", "-t", "4000", "-n", timeout=1800)
         segments = sorted(glob.glob(folder + "/0*"))
         if len(segments) >= wanted:
             server.configure(archive_command="true")
@@ -181,15 +183,33 @@ def bench_base(t, server, contenders, rounds):
     show("restore", alternate(rounds, contenders, restore), back)
 
 
-def with_wal(options, t):
-    """A server, and the segments that pgbench wrote to it."""
+class Saved:
+    """What --keep left of a server: its control file and its WAL."""
+
+    def __init__(self, folder):
+        self.data = folder
+
+    def connection(self):
+        return "host=/nowhere"
+
+
+def with_wal(options, t, need_server):
+    """A server (or what was kept of one), and the segments that pgbench wrote to it."""
+    kept = options.keep and os.path.join(os.path.abspath(options.keep), "wal")
+    if kept and os.path.isdir(kept) and not need_server:
+        return Saved(os.path.dirname(kept)), sorted(glob.glob(kept + "/0*"))[:options.segments]
     folder = workspace.folder(os.path.join(t.folder(), "wal"))
-    server = cluster.new(t, archive_mode="on", archive_command=f"cp %p {folder}/%f", fsync="on",
+    server = cluster.new(t, archive_mode="on", archive_command=f"cp %p {folder}/%f", fsync="off",
                          shared_buffers="128MB", max_wal_size="4GB")
     server.start()
     print("filling a database with pgbench...", file=sys.stderr, flush=True)
     server.pgbench("-i", "-q", "-s", str(options.scale), timeout=1800)
-    return server, make_wal(server, folder, options.segments)
+    segments = make_wal(server, folder, options.segments)
+    if kept:
+        os.makedirs(os.path.dirname(kept) + "/global")
+        shutil.copy(server.data + "/global/pg_control", os.path.dirname(kept) + "/global")
+        shutil.copytree(folder, kept)
+    return server, segments
 
 
 def main():
@@ -202,11 +222,13 @@ def main():
     parser.add_argument("--s3", choices=("memory", "radosgw"), default="memory", help="the S3 server")
     parser.add_argument("--bandwidth", type=float, default=60e6, help="bytes a second to a far store")
     parser.add_argument("--replay", type=int, default=100, help="ms to replay a segment, far away")
+    parser.add_argument("--keep", metavar="FOLDER", help="keep the WAL there, and take it from there")
     options = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # what was started is ended
     wanted = options.what or ["wal", "ahead", "far", "base"]
     t = tap.Test("bench")
     try:
-        server, segments = with_wal(options, t)
+        server, segments = with_wal(options, t, "base" in wanted)
         path = wal.Bench(t, server, segments, options.rounds, options.s3)
         print(f"Load of the machine when it began: {os.getloadavg()[0]:.1f} on {os.cpu_count()} "
               "processors.\n", flush=True)

@@ -7,14 +7,13 @@
  *
  * %f and %p in COMMAND are put in as the server does.  push: every NAME gets its .ready in
  * pg_wal/archive_status once the first WARM calls are over and their work is done, and its .done
- * after success.  fetch: each file is asked for as pg_wal/RECOVERYXLOG, and moved to DATA/fetched/
- * when the next one is due, after REPLAY ms of replaying it.
+ * after success.  fetch: each file is asked for as pg_wal/RECOVERYXLOG, then moved to
+ * DATA/fetched/, where the last few stay, and replayed for REPLAY ms.
  *
  * Everything started stays below this process (it is a subreaper), so the processor time and the
- * memory of background workers count.  One line a call: milliseconds; one more per call with "ahead"
- * in front when nothing was running (REPLAY of push: the calls after the first wait until all is
- * quiet).  The last line: wall seconds, processor seconds (user, system) of the whole tree, its
- * greatest resident memory in bytes.  The warm calls count in none of them.
+ * memory of background workers count.  push with a REPLAY waits after the first counted call until all
+ * is quiet, so that the rest finds its work done.  One line a call: milliseconds.  The last line: wall seconds, processor seconds (user, system) of the whole tree, its
+ * greatest resident memory in bytes, and how many calls failed.  The warm calls count in none of them.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -37,6 +36,8 @@
 enum
 {
     PROCESSES_MAX = 4096,
+    KEPT = 16,
+    AGAIN = 5,         /* times a call that failed is made again, as the server would */
     SAMPLE = 10,       /* ms between two looks at memory */
     QUIET = 300,       /* ms without a tick of processor time: nothing works any more */
     QUIET_MAX = 120000 /* ms: it does not become quiet */
@@ -55,6 +56,7 @@ struct family
 
 static _Atomic bool watching, ended;
 static _Atomic uint64_t greatest;
+static int failures;
 
 static void
 die(const char *what)
@@ -307,10 +309,15 @@ one_call(bool push, const char *command, const char *name)
     build(line, sizeof(line), command, name, path);
     double start = now_ms();
     int code = call(line);
+    for (int again = 0; code != 0 && again < AGAIN; again++)
+    {
+        fprintf(stderr, "caller: \"%s\" ended with %d\n", line, code);
+        failures++;
+        code = call(line);
+    }
     double took = now_ms() - start;
     if (code != 0)
     {
-        fprintf(stderr, "caller: \"%s\" ended with %d\n", line, code);
         end_family();
         exit(1);
     }
@@ -319,14 +326,20 @@ one_call(bool push, const char *command, const char *name)
     return took;
 }
 
+/* The last KEPT files stay, as in pg_wal between two restartpoints. */
 static void
-keep(const char *name)
+keep(char **names, int number)
 {
     char to[PATH_MAX];
 
-    snprintf(to, sizeof(to), "fetched/%s", name);
+    snprintf(to, sizeof(to), "fetched/%s", names[number]);
     if (rename("pg_wal/RECOVERYXLOG", to) != 0)
         die("pg_wal/RECOVERYXLOG");
+    if (number < KEPT)
+        return;
+    snprintf(to, sizeof(to), "fetched/%s", names[number - KEPT]);
+    if (unlink(to) != 0)
+        die(to);
 }
 
 int
@@ -356,7 +369,7 @@ main(int argc, char **argv)
             ready(names[i]);
         one_call(push, argv[5], names[i]);
         if (!push)
-            keep(names[i]);
+            keep(names, i);
     }
     if (push && warm > 0)
         wait_quiet();
@@ -369,7 +382,7 @@ main(int argc, char **argv)
     {
         printf("%.3f\n", one_call(push, argv[5], names[i]));
         if (!push)
-            keep(names[i]);
+            keep(names, i);
         if (replay > 0 && (!push || i == warm))
         {
             double from = now_ms();
@@ -386,7 +399,7 @@ main(int argc, char **argv)
     ended = true;
     pthread_join(watcher, NULL);
     end_family();
-    printf("%.6f %.6f %.6f %llu\n", wall / 1e3, after.user - before.user,
-           after.system - before.system, (unsigned long long) greatest);
+    printf("%.6f %.6f %.6f %llu %d\n", wall / 1e3, after.user - before.user,
+           after.system - before.system, (unsigned long long) greatest, failures);
     return 0;
 }

@@ -7,6 +7,8 @@ import os
 import shutil
 import statistics
 import subprocess
+import sys
+import time
 
 from harness import workspace
 
@@ -65,7 +67,9 @@ def call(kind, data, command, names, warm=1, replay=0, record=None):
                 "--regid=postgres", "--init-groups", *line]
     done = workspace.run(line, timeout=3600, root=record is not None)
     *calls, last = done.stdout.split("\n")[:-1]
-    wall, user, system, resident = last.split()
+    wall, user, system, resident, failures = last.split()
+    if failures != "0":
+        print(f"{failures} calls failed: {done.stderr.splitlines()}", file=sys.stderr, flush=True)
     return Run([float(each) for each in calls], float(wall), float(user), float(system), int(resident))
 
 
@@ -75,6 +79,21 @@ def limit(codec, paths):
                          capture_output=True, text=True)
     there, back = map(float, out.stdout.split())
     return there, back
+
+
+def writing(folder):
+    """Milliseconds of processor time to write a segment into a new file, the last 16 of which stay."""
+    data, before = os.urandom(1 << 20), time.process_time()
+    for number in range(64):
+        with open(f"{folder}/written.{number}", "wb", buffering=0) as out:
+            for _ in range(16):
+                out.write(data)
+        if number >= 16:
+            os.unlink(f"{folder}/written.{number - 16}")
+    took = time.process_time() - before
+    for number in range(48, 64):
+        os.unlink(f"{folder}/written.{number}")
+    return 1000 * took / 64
 
 
 def alternate(rounds, contenders, job):

@@ -60,6 +60,9 @@ class S3:
         self.bucket = f"bench{self.number}"
         self.make(self.bucket)
 
+    def requests(self):
+        return self.server.requests
+
     def stored(self):
         """Bytes of the objects that there are."""
         bucket = self.server.store.buckets[self.bucket]
