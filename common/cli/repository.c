@@ -27,6 +27,8 @@ struct repository
     const struct settings *settings;
     const struct repository_settings *which;
     struct deadline deadline;
+    struct pace *own_send, *receive; /* repositories[].bandwidth, or NULL */
+    struct repository_purpose purpose;
     struct store_opener opener;
     struct repo_settings repo_settings;
     struct keyring *keyring;
@@ -35,9 +37,16 @@ struct repository
 
 /* --- URL schemes ---------------------------------------------------------------------------- */
 
+/* What all stores of one repository share. */
+struct limits
+{
+    struct pace *send, *receive; /* NULL: none */
+};
+
 /* rest: what stands behind "scheme://", without slashes at its end. */
 typedef enum cpam_status (*scheme_open)(struct io *io, const struct repository_settings *which,
-                                        const char *rest, const char *cluster, struct store **out,
+                                        const struct limits *limits, const char *rest,
+                                        const char *cluster, struct store **out,
                                         struct cpam_err *err);
 
 static enum cpam_status
@@ -50,8 +59,8 @@ text_of(struct cpam_buf *buf, const char **out, struct cpam_err *err)
 }
 
 static enum cpam_status
-open_directory(struct io *io, const struct repository_settings *which, const char *rest,
-               const char *cluster, struct store **out, struct cpam_err *err)
+open_directory(struct io *io, const struct repository_settings *which, const struct limits *limits,
+               const char *rest, const char *cluster, struct store **out, struct cpam_err *err)
 {
     CPAM_AUTO(cpam_buf_clear) struct cpam_buf root = {0};
     const char *path;
@@ -62,7 +71,9 @@ open_directory(struct io *io, const struct repository_settings *which, const cha
                          which->url);
     CPAM_TRY(cpam_buf_printf(&root, URL_MAX, err, "%s/%s", rest, cluster));
     CPAM_TRY(text_of(&root, &path, err));
-    return dir_store_open(io, path, out, err);
+    CPAM_TRY(dir_store_open(io, path, out, err));
+    (*out)->send = limits->send;
+    return CPAM_OK;
 }
 
 static enum cpam_status
@@ -75,13 +86,14 @@ find_credentials(struct io *io, const struct repository_settings *which, struct 
 }
 
 static enum cpam_status
-open_bucket(struct io *io, const struct repository_settings *which, const char *rest,
-            const char *cluster, struct store **out, struct cpam_err *err)
+open_bucket(struct io *io, const struct repository_settings *which, const struct limits *limits,
+            const char *rest, const char *cluster, struct store **out, struct cpam_err *err)
 {
     CPAM_AUTO(cpam_buf_clear) struct cpam_buf bucket = {0}, prefix = {0};
     CPAM_AUTO(http_free) struct http *http = NULL;
     CPAM_AUTO(credentials_free) struct credentials *credentials = NULL;
-    const struct http_options options = {.ca_file = which->ca_file, .bandwidth = which->bandwidth};
+    const struct http_options options = {
+        .ca_file = which->ca_file, .send = limits->send, .receive = limits->receive};
     size_t bucket_size = strcspn(rest, "/");
     const char *folder = rest[bucket_size] == '/' ? rest + bucket_size + 1 : "";
     struct s3_store_settings settings = {
@@ -120,7 +132,7 @@ static const struct
 
 static enum cpam_status
 open_url(struct io *io, const struct settings *settings, const struct repository_settings *which,
-         struct store **out, struct cpam_err *err)
+         const struct limits *limits, struct store **out, struct cpam_err *err)
 {
     for (size_t i = 0; i < sizeof(schemes) / sizeof(schemes[0]); i++)
     {
@@ -136,7 +148,7 @@ open_url(struct io *io, const struct settings *settings, const struct repository
             rest_size--;
         CPAM_TRY(cpam_buf_append(&rest, which->url + size, rest_size, URL_MAX, err));
         CPAM_TRY(text_of(&rest, &text, err));
-        return schemes[i].open(io, which, text, settings->cluster, out, err);
+        return schemes[i].open(io, which, limits, text, settings->cluster, out, err);
     }
     cpam_fail(err, CPAM_USAGE, 0, "\"%s\" is not the url of a repository", which->url);
     cpam_err_hint(err, "it is file:///absolute/path or s3://bucket/folder (line %u of %s)",
@@ -144,15 +156,33 @@ open_url(struct io *io, const struct settings *settings, const struct repository
     return CPAM_USAGE;
 }
 
+/* An operation held up by a limit needs the time that its share of the rate takes it. */
+static int64_t
+patience(const struct settings *settings, const struct pace *pace)
+{
+    uint64_t rate = pace_rate(pace);
+    uint64_t waiting = settings->base.pack_size * (settings->base.workers + 1);
+
+    return PATIENCE + (rate == 0 ? 0 : (int64_t) (waiting / rate) * 1000000);
+}
+
+static enum cpam_status
+open_store(struct io *io, const struct settings *settings, const struct repository_settings *which,
+           const struct limits *limits, struct deadline deadline, struct store **out,
+           struct cpam_err *err)
+{
+    CPAM_TRY(open_url(io, settings, which, limits, out, err));
+    (*out)->deadline = deadline;
+    (*out)->patience = patience(settings, limits->send);
+    return CPAM_OK;
+}
+
 enum cpam_status
 repository_store_open(struct io *io, const struct settings *settings,
                       const struct repository_settings *which, struct deadline deadline,
                       struct store **out, struct cpam_err *err)
 {
-    CPAM_TRY(open_url(io, settings, which, out, err));
-    (*out)->deadline = deadline;
-    (*out)->patience = PATIENCE;
-    return CPAM_OK;
+    return open_store(io, settings, which, &(struct limits){0}, deadline, out, err);
 }
 
 /* --- repositories --------------------------------------------------------------------------- */
@@ -161,9 +191,12 @@ static enum cpam_status
 opener_open(const struct store_opener *opener, struct store **out, struct cpam_err *err)
 {
     const struct repository *repository = opener->arg;
+    const struct limits limits = {.send = repository->own_send != NULL ? repository->own_send
+                                                                       : repository->purpose.send,
+                                  .receive = repository->receive};
 
-    return repository_store_open(repository->io, repository->settings, repository->which,
-                                 repository->deadline, out, err);
+    return open_store(repository->io, repository->settings, repository->which, &limits,
+                      repository->deadline, out, err);
 }
 
 enum cpam_status
@@ -179,6 +212,12 @@ repository_open_new(struct io *io, const struct settings *settings,
     repository->settings = settings;
     repository->which = which;
     repository->deadline = deadline;
+    repository->purpose = purpose;
+    if (which->bandwidth > 0)
+    {
+        CPAM_TRY(pace_new(io, which->bandwidth, purpose.send, &repository->own_send, err));
+        CPAM_TRY(pace_new(io, which->bandwidth, NULL, &repository->receive, err));
+    }
     repository->opener = (struct store_opener){.open = opener_open, .arg = repository};
     repository->repo_settings = (struct repo_settings){.name = which->name,
                                                        .cluster = settings->cluster,
@@ -235,5 +274,7 @@ repository_free(struct repository *repository)
         return;
     repo_free(repository->repo);
     keyring_free(repository->keyring);
+    pace_free(repository->own_send);
+    pace_free(repository->receive);
     free(repository);
 }

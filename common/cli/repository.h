@@ -20,6 +20,8 @@ struct repository;
 struct repository_purpose
 {
     bool for_write, for_read;
+    struct pace *send; /* what is sent is taken from it too; NULL: from the repository's own limit
+                          (`bandwidth`) only.  Must outlive the repository. */
 };
 
 /*

@@ -14,6 +14,11 @@
 
 #include "http/transfer.h"
 
+enum
+{
+    SHARES_MAX = 256 /* of a limited rate; a connection may get as little as one of them */
+};
+
 struct client
 {
     struct http base;
@@ -21,7 +26,7 @@ struct client
     CURL *curl;
     struct curl_slist *resolve;
     char *ca_file;
-    struct http_options options; /* its pointers are not used after http_client_new() */
+    struct http_options options; /* its texts are not used after http_client_new() */
     bool no_continue; /* this server answers without "100 Continue": asking for it costs a second */
     char why[CURL_ERROR_SIZE];
 };
@@ -90,6 +95,15 @@ curl_refused(struct client *client, struct transfer *transfer, CURLcode code)
     return status;
 }
 
+/* What is held up by a limit does not stall: with many connections each has a small share. */
+static uint64_t
+not_slower_than(uint64_t slowest, const struct pace *pace)
+{
+    uint64_t share = pace_rate(pace) / SHARES_MAX;
+
+    return pace != NULL && share < slowest ? share : slowest;
+}
+
 /* No libcurl option used here can fail other than for want of memory. */
 #define SET(option, value)                                                                         \
     do                                                                                             \
@@ -107,12 +121,8 @@ set_limits(struct client *client, const struct http_request *request, struct cpa
     int64_t stall = request->stall_us > 0 ? request->stall_us : options->stall_us;
     uint64_t slowest = options->stall_bytes;
 
-    if (options->bandwidth > 0)
-    {
-        SET(CURLOPT_MAX_SEND_SPEED_LARGE, (curl_off_t) options->bandwidth);
-        SET(CURLOPT_MAX_RECV_SPEED_LARGE, (curl_off_t) options->bandwidth);
-        slowest = slowest < options->bandwidth / 4 ? slowest : options->bandwidth / 4;
-    }
+    slowest = not_slower_than(slowest, options->send);
+    slowest = not_slower_than(slowest, options->receive);
     SET(CURLOPT_NOSIGNAL, 1L);
     SET(CURLOPT_CONNECTTIMEOUT_MS, (long) (options->connect_us / 1000));
     SET(CURLOPT_LOW_SPEED_LIMIT, (long) (slowest > 0 ? slowest : 1));
@@ -262,8 +272,13 @@ client_send(struct http *http, const struct http_request *request, struct http_r
             struct cpam_err *err)
 {
     struct client *client = (struct client *) http;
-    struct transfer transfer = {
-        .io = client->io, .request = request, .reply = reply, .failed = CPAM_OK, .err = err};
+    struct transfer transfer = {.io = client->io,
+                                .request = request,
+                                .reply = reply,
+                                .send = client->options.send,
+                                .receive = client->options.receive,
+                                .failed = CPAM_OK,
+                                .err = err};
     CPAM_AUTO(slist_free) struct curl_slist *headers = NULL;
 
     if (deadline_left(client->io, request->deadline) == 0)

@@ -12,15 +12,16 @@
 #define CPAM_HTTP_CLIENT_H
 
 #include "http/http.h"
+#include "io/pace.h"
 
 struct http_options
 {
-    const char *ca_file;    /* PEM; NULL: the system's */
-    int64_t connect_us;     /* name, TCP and TLS together; 0: 10 s */
-    int64_t stall_us;       /* 0: 30 s */
-    uint32_t stall_bytes;   /* a second; 0: 1024 */
-    uint64_t bandwidth;     /* bytes a second in each direction; 0: no limit */
-    const char *resolve[4]; /* "host:port:address" instead of asking the resolver (tests) */
+    const char *ca_file;         /* PEM; NULL: the system's */
+    int64_t connect_us;          /* name, TCP and TLS together; 0: 10 s */
+    int64_t stall_us;            /* 0: 30 s */
+    uint32_t stall_bytes;        /* a second; 0: 1024 */
+    struct pace *send, *receive; /* limits of the bodies' rates; NULL: none.  Must outlive it. */
+    const char *resolve[4];      /* "host:port:address" instead of asking the resolver (tests) */
 };
 
 /* Connects to nothing yet.  The options are copied; io is kept. */

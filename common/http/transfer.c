@@ -89,6 +89,8 @@ transfer_take_body(char *data, size_t one, size_t size, void *arg)
 {
     struct transfer *transfer = arg;
 
+    /* waiting here leaves the bytes behind these where they are: in the connection */
+    pace_take(transfer->receive, one * size);
     transfer->failed = take_bytes(transfer, data, one * size);
     return transfer->failed == CPAM_OK ? one * size : CURL_WRITEFUNC_ERROR;
 }
@@ -102,6 +104,9 @@ transfer_give_body(char *into, size_t one, size_t size, void *arg)
     size_t want = left < one * size ? (size_t) left : one * size;
     size_t got = 0;
 
+    if (transfer->send != NULL && want > PACE_TAKE_MAX)
+        want = PACE_TAKE_MAX;
+    pace_take(transfer->send, want);
     if (body->data != NULL)
     {
         memcpy(into, (const uint8_t *) body->data + transfer->sent, want);

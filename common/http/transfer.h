@@ -10,12 +10,14 @@
 #include <curl/curl.h>
 
 #include "http/http.h"
+#include "io/pace.h"
 
 struct transfer
 {
     struct io *io;
     const struct http_request *request;
     struct http_reply *reply;
+    struct pace *send, *receive; /* or NULL */
     uint64_t sent;
     bool accepted;      /* the accept function was asked */
     bool saw_continue;  /* "100 Continue" came */

@@ -87,6 +87,27 @@ dir_forget_all(struct dir_store *self)
         free(CPAM_STEAL(self->known[i]));
 }
 
+/* Bytes of an object on their way, at the rate that is allowed. */
+static enum cpam_status
+write_some(struct store *store, const char *key, struct sink *to, const void *data, size_t size,
+           struct cpam_err *err)
+{
+    const uint8_t *at = data;
+
+    while (size > 0)
+    {
+        size_t some = store->send != NULL && size > PACE_TAKE_MAX ? PACE_TAKE_MAX : size;
+
+        pace_take(store->send, some);
+        CPAM_TRY(dir_in_time(store, key, err));
+        if (sink_write(to, at, some, err) != CPAM_OK)
+            return write_failed(store, key, err);
+        at += some;
+        size -= some;
+    }
+    return CPAM_OK;
+}
+
 /* A sink that publishes key when finished. */
 static enum cpam_status
 begin_object(struct dir_store *self, const char *key, struct sink **out, struct cpam_err *err)
@@ -135,8 +156,7 @@ dir_put_new(struct store *store, const char *key, const void *data, size_t size,
 
     (void) class;
     CPAM_TRY(begin_object(dir_self(store), key, &chain, err));
-    if (sink_write(chain, data, size, err) != CPAM_OK)
-        return write_failed(store, key, err);
+    CPAM_TRY(write_some(store, key, chain, data, size, err));
     return end_object(store, key, chain, err);
 }
 
@@ -157,14 +177,12 @@ dir_put_new_fd(struct store *store, const char *key, int fd, uint64_t size, enum
     {
         size_t want = size - at < DIR_READ_SIZE ? (size_t) (size - at) : DIR_READ_SIZE;
 
-        CPAM_TRY(dir_in_time(store, key, err));
         CPAM_TRY(file_read_at(store->io, fd, key, data, want, at, &got, err));
         if (got < want)
             return cpam_fail(err, CPAM_INVALID, 0,
                              "the body of \"%s\" ended after %llu of %llu bytes", key,
                              (unsigned long long) (at + got), (unsigned long long) size);
-        if (sink_write(chain, data, got, err) != CPAM_OK)
-            return write_failed(store, key, err);
+        CPAM_TRY(write_some(store, key, chain, data, got, err));
         at += got;
     }
     return end_object(store, key, chain, err);
@@ -184,10 +202,7 @@ object_write(struct sink *sink, const void *data, size_t size, struct cpam_err *
 {
     struct sink_object *self = (struct sink_object *) sink;
 
-    CPAM_TRY(dir_in_time(self->store, self->key, err));
-    if (sink_write(self->file, data, size, err) == CPAM_OK)
-        return CPAM_OK;
-    return write_failed(self->store, self->key, err);
+    return write_some(self->store, self->key, self->file, data, size, err);
 }
 
 static enum cpam_status

@@ -29,6 +29,7 @@
 #include "base/err.h"
 #include "base/scope.h"
 #include "io/io.h"
+#include "io/pace.h"
 #include "io/sink.h"
 
 enum
@@ -115,6 +116,7 @@ struct store
     struct io *io;
     struct deadline deadline; /* of the whole command; {0}: none */
     int64_t patience;         /* us one operation may take with all its retries; 0: no limit */
+    struct pace *send;        /* limits what is written; NULL: no limit.  S3: see http/client.h */
     char *url;                /* for messages; never holds a secret; owned by the implementation */
 };
 

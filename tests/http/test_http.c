@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "http/client.h"
 #include "http/retry.h"
+#include "http/transfer.h"
 
 START_TEST(header_is_found_in_any_case)
 {
@@ -70,6 +71,62 @@ static const struct
 START_TEST(date_is_read)
 {
     ck_assert_int_eq(http_parse_date(dates[_i].text), dates[_i].seconds * 1000000);
+}
+END_TEST
+
+/* --- rate ------------------------------------------------------------------------------------ */
+
+static int64_t slept_us;
+
+static int64_t
+slept_monotonic(struct io *unused)
+{
+    (void) unused;
+    return slept_us;
+}
+
+static void
+slept_sleep(struct io *unused, int64_t us)
+{
+    (void) unused;
+    slept_us += us;
+}
+
+START_TEST(B10_a_body_is_sent_and_received_at_the_rate)
+{
+    static char body[1 << 20], into[1 << 18];
+    struct io_ops ops = *io_posix()->ops;
+    struct io io = {.ops = &ops};
+    struct cpam_err err;
+    struct http_reply reply = {.status = 200};
+    struct sink *nowhere = sink_nowhere();
+    struct http_request request = {.body = {.data = body, .size = sizeof(body)}, .to = nowhere};
+    struct transfer transfer = {.io = &io, .request = &request, .reply = &reply, .err = &err};
+
+    ops.monotonic = slept_monotonic;
+    ops.sleep = slept_sleep;
+    slept_us = 0;
+    ck_ok(pace_new(&io, sizeof(body) / 8, NULL, &transfer.send, &err), &err);
+    for (size_t sent = 0; sent < sizeof(body);)
+    {
+        size_t some = transfer_give_body(into, 1, sizeof(into), &transfer);
+
+        /* in pieces, so that the connection does not stand still for long */
+        ck_assert_uint_gt(some, 0);
+        ck_assert_uint_le(some, PACE_TAKE_MAX);
+        sent += some;
+    }
+    ck_assert_int_gt(slept_us, 7000000);
+    ck_assert_int_lt(slept_us, 8100000);
+
+    slept_us = 0;
+    ck_ok(pace_new(&io, sizeof(body) / 8, NULL, &transfer.receive, &err), &err);
+    for (size_t got = 0; got < sizeof(body); got += 16384)
+        ck_assert_uint_eq(transfer_take_body(body + got, 1, 16384, &transfer), 16384);
+    ck_assert_int_gt(slept_us, 7000000);
+    ck_assert_int_lt(slept_us, 8100000);
+    pace_free(transfer.send);
+    pace_free(transfer.receive);
 }
 END_TEST
 
@@ -316,6 +373,7 @@ suite(void)
     tcase_set_timeout(tcase, 60);
     tcase_add_test(tcase, header_is_found_in_any_case);
     tcase_add_test(tcase, headers_have_a_limit);
+    tcase_add_test(tcase, B10_a_body_is_sent_and_received_at_the_rate);
     tcase_add_loop_test(tcase, date_is_read, 0, sizeof(dates) / sizeof(dates[0]));
     tcase_add_test(tcase, S1_a_passing_failure_is_waited_over);
     tcase_add_test(tcase, S1_waits_are_spread_and_capped);

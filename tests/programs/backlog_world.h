@@ -60,7 +60,7 @@ static inline void
 backlog_world_begin(struct backlog_world *w, struct io *io, const char *more)
 {
     static const char *const names[] = {"good", "behind"};
-    const struct repository_purpose purpose = {true, true};
+    const struct repository_purpose purpose = {.for_write = true, .for_read = true};
     struct cluster_record record = {REPO_SYSID, 15, 1 << 20};
     struct cpam_err err;
     char text[2048];
