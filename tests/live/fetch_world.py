@@ -2,7 +2,8 @@
 
 A World is a primary that archives 1 MiB segments with cpam-wal-push into directory repositories, and
 copies of it that are recovered.  Base copies are made by the backup functions and cp, so that these
-tests need nothing but the two WAL programs and cpam-repo, and run on every major.
+tests need nothing but the two WAL programs and cpam-repo, and run on every major.  push="worker": it
+archives through cpam-wal-worker, one for each data directory.
 """
 import glob
 import os
@@ -13,8 +14,8 @@ from harness import cluster, cpam, workspace
 
 
 class World:
-    def __init__(self, t, repositories=None, major=15, **wal_fetch):
-        self.t, self.major = t, major
+    def __init__(self, t, repositories=None, major=15, push="direct", **wal_fetch):
+        self.t, self.major, self.push = t, major, push
         self.folder = t.folder()
         self.primary = cluster.new(t, "a", major, init=False)
         self.primary.init("--wal-segsize=1")
@@ -27,6 +28,7 @@ class World:
     def write_config(self, name, pg, repositories=None, wal_fetch=None):
         """A configuration; wal_fetch: keys of wal.fetch."""
         settings = cpam.settings(self.folder, pg, repositories)
+        settings["wal"]["push"] = {"mode": self.push}
         settings["wal"]["fetch"] = dict({"timeout": "10s"}, **(wal_fetch or {}))
         return cpam.write_config(self.folder, settings, name)
 
