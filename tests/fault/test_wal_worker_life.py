@@ -6,9 +6,10 @@ import subprocess
 import time
 
 import push_world
+import small_disk
 import test_wal_push_deadline
 from push_world import World, name, segment, tap, workspace
-from worker_world import alive, has, ready, the_worker, until
+from worker_world import alive, has, kill, ready, the_worker, until
 
 
 # -- no place for a worker ---------------------------------------------------------------------------
@@ -42,39 +43,57 @@ def test_P14_the_spool_goes_away_under_a_worker(t):
     t.equal(len(w.workers()), 1)
 
 
-def small_file_system(t, folder):
-    """A tiny tmpfs there, filled to the last block; Skip where mounting is not allowed."""
-    if os.geteuid() != 0:
-        raise tap.Skip("mounting needs root")
-    done = workspace.run(["mount", "-t", "tmpfs", "-o", "size=64k,mode=0700", "none", folder], root=True,
-                         check=False)
-    if done.returncode != 0:
-        raise tap.Skip("mounting is not allowed here")
-    t.defer(workspace.run, ["umount", "-l", folder], root=True)
-    workspace.give(folder)
-
-
 def test_P14_a_full_spool(t):
     w = World(t, worker=True)
-    small_file_system(t, f"{w.folder}/spool")
-    try:
-        with open(f"{w.folder}/spool/full", "wb", buffering=0) as file:
-            while True:
-                file.write(b"x" * 4096)
-    except OSError:
-        pass
+    small_disk.fill(small_disk.mount(t, f"{w.folder}/spool"))
     for number in range(1, 4):
         w.expect(w.push(w.segment(number)), 0)
         t.equal(w.fetch(name(1, number)), segment(1, number))
 
 
+def test_P14_a_spool_without_a_free_inode(t):
+    w = World(t, worker=True)
+    small_disk.fill_inodes(small_disk.mount(t, f"{w.folder}/spool", "size=1m,nr_inodes=8"))
+    for number in range(1, 4):
+        w.expect(w.push(w.segment(number)), 0, "in the foreground")
+        t.equal(w.fetch(name(1, number)), segment(1, number))
+
+
+def test_P14_a_spool_that_becomes_full_under_a_worker(t):
+    """It goes on, or the foreground does; and so it is when the worker ends meanwhile."""
+    w = World(t, worker=True)
+    spool = small_disk.mount(t, f"{w.folder}/spool", "size=1m")
+    w.expect(w.push(w.segment(1)), 0)
+    pid = the_worker(t, w)
+    small_disk.fill(spool)
+    names = [w.segment(number) for number in range(2, 6)]
+    ready(w, *names)
+    for one in names:
+        w.expect(w.push(one), 0)
+    kill(pid)
+    w.expect(w.push(w.segment(6)), 0)
+    small_disk.make_room(spool)
+    w.expect(w.push(w.segment(7)), 0)
+    the_worker(t, w)
+    for number in range(1, 8):
+        t.equal(w.fetch(name(1, number)), segment(1, number))
+
+
 def test_P14_a_spool_on_a_read_only_file_system(t):
     w = World(t, worker=True)
-    small_file_system(t, f"{w.folder}/spool")
-    workspace.run(["mount", "-o", "remount,ro", f"{w.folder}/spool"], root=True)
+    spool = small_disk.mount(t, f"{w.folder}/spool")
+    small_disk.read_only(spool)
     w.expect(w.push(w.segment(1)), 0, "in the foreground")
     t.equal(w.workers(), [])
-    t.equal(w.fetch(name(1, 1)), segment(1, 1))
+    # nor with the place of an earlier worker in it
+    small_disk.read_only(spool, False)
+    w.expect(w.push(w.segment(2)), 0)
+    push_world.workers.end(w.folder)
+    small_disk.read_only(spool)
+    w.expect(w.push(w.segment(3)), 0, "in the foreground")
+    t.equal(w.workers(), [])
+    for number in (1, 2, 3):
+        t.equal(w.fetch(name(1, number)), segment(1, number))
 
 
 # -- its life ----------------------------------------------------------------------------------------
