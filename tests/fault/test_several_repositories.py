@@ -271,7 +271,7 @@ def test_F2_what_one_required_repository_misses_comes_from_another(t):
     t.true(w.fetch(name(1, 2)) == segment(1, 2), "what waits in the middle")
 
 
-def test_F2_missing_in_the_only_one_that_answers_is_unknown(t):
+def test_F2_ask2_missing_in_the_only_one_that_answers_is_unknown(t):
     w = behind(t)
     w.kill("extra")  # it is not of the read set
     for away in ("current", "late"):
@@ -316,7 +316,7 @@ def gap_key(number):
 
 
 @tap.limit(300)
-def test_P12_a_gap_is_recorded_before_a_segment_is_given_up(t):
+def test_P12_ask8_a_gap_is_recorded_before_a_segment_is_given_up(t):
     w = Several(t, required=("one", "two"), push="timeout: 8s, queue_max: 3MiB")
     w.segment(1)
     queue(w, 3)
@@ -372,7 +372,7 @@ def test_P12_a_worker_that_could_not_hands_over_to_who_may(t):
 
 
 @tap.limit(300)
-def test_P12_by_default_nothing_is_given_up(t):
+def test_P12_ask8_by_default_nothing_is_given_up(t):
     default = Several(t, required=("one",), push="timeout: 5s")
     queue(default, 9)
     default.segment(1)

@@ -18,8 +18,8 @@ class Archive(World):
     """Eight segments archived, and the data directory of a server that recovers.  twin: what has the
     twin in it, the front or the worker; the other one is as it is released."""
 
-    def __init__(self, t, twin):
-        super().__init__(t, wal="fetch: { timeout: 20s }")
+    def __init__(self, t, twin, fetch="timeout: 20s", **more):
+        super().__init__(t, wal=f"fetch: {{ {fetch} }}", **more)
         for number in range(1, 9):
             self.expect(self.push(self.segment(number)), 0)
             os.unlink(f"{self.pg_wal}/{name(1, number)}")
@@ -182,6 +182,29 @@ def test_F1_without_the_program_behind_it_the_state_decides(t):
     os.unlink(f"{w.data}/recovery.signal")
     workspace.write(f"{w.data}/standby.signal", "")
     w.expect(w.ask(1), 1, "is the installation complete?")
+
+
+def _beside_an_empty_one(first, prefetch):
+    @tap.limit(600)
+    def case(t):
+        """Thirty recoveries: all is delivered each time, whichever of the two is asked first."""
+        names = ("empty", "primary") if first else ("primary", "empty")
+        w = Archive(t, "", fetch=f"timeout: 60s, prefetch: {prefetch}", repositories=names)
+        shutil.rmtree(f"{w.root('empty')}/wal")
+        for again in range(30):
+            for number in range(1, 9):
+                w.expect(w.ask(number), 0)
+                t.true(w.whole_or_absent(number, f"recovery {again}"), "delivered")
+            w.expect(w.ask(9), 1)  # in neither of them
+            if again % 10 == 0:
+                workspace.end_workers(w.folder)
+    return case
+
+
+for _first in (True, False):
+    for _prefetch in (0, 8):
+        globals()[f"test_F2_ask2_an_empty_repository_{'before' if _first else 'behind'}_a_full_one_"
+                  f"prefetch_{_prefetch}"] = _beside_an_empty_one(_first, _prefetch)
 
 
 def test_F4_across_file_systems_it_is_copied_and_renamed(t):

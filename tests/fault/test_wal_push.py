@@ -77,7 +77,7 @@ def test_P2_partial_and_backup_go_beside_what_is_there(t):
 
 
 @tap.limit(900)
-def test_P3_fault_4_of_two_pushers_exactly_one_wins_a_thousand_rounds(t):
+def test_P3_ask3_fault_4_of_two_pushers_exactly_one_wins_a_thousand_rounds(t):
     w = World(t)
     other = workspace.folder(f"{w.folder}/other", 0o700)
     shutil.copytree(w.data, other, dirs_exist_ok=True)

@@ -104,10 +104,10 @@ def _lasting(fault, method):
 
 
 for _fault, _method in LASTING:
-    globals()[f"test_P11_S2_a_store_that_answers_a_{_method}_with_{_fault}"] = _lasting(_fault, _method)
+    globals()[f"test_P11_S2_ask4_a_store_that_answers_a_{_method}_with_{_fault}"] = _lasting(_fault, _method)
 
 
-def test_S3_P10_a_store_that_keeps_half_is_never_believed(t):
+def test_S3_P10_ask4_a_store_that_keeps_half_is_never_believed(t):
     """It says that it stored everything: no 0, now or later, from this worker or the next."""
     w, store = bucket(t, timeout="3s")
     one = w.segment()
@@ -234,13 +234,13 @@ def race(t, w, content_of, rounds=25):
 
 
 @tap.limit(600)
-def test_P3_two_hosts_push_the_same_names_into_a_bucket(t):
+def test_P3_ask3_two_hosts_push_the_same_names_into_a_bucket(t):
     w, _ = bucket(t)
     race(t, w, w.fetch)
 
 
 @tap.limit(600)
-def test_P3_two_hosts_push_the_same_names_into_a_directory(t):
+def test_P3_ask3_two_hosts_push_the_same_names_into_a_directory(t):
     w = World(t, worker=True)
     race(t, w, w.fetch)
     t.true(has(w, name(1, 1)), "stored")

@@ -55,7 +55,7 @@ def store_goes_away(t, world, ends_at):
     t.equal(timeline(pg), "00000002")
 
 
-def test_F1_archive_recovery_stops_while_the_store_is_gone_and_goes_on(t):
+def test_F1_ask1_archive_recovery_stops_while_the_store_is_gone_and_goes_on(t):
     store_goes_away(t, World(t, prefetch=0), [2])
 
 

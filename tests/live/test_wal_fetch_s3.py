@@ -140,7 +140,7 @@ def test_F1_a_listing_that_fails_proves_nothing(t):
         world.way.behave()
 
 
-def test_F1_a_recovering_server_stops_when_the_store_falls_silent_and_goes_on(t):
+def test_F1_ask1_a_recovering_server_stops_when_the_store_falls_silent_and_goes_on(t):
     world = S3World(t)
     world.begin(1)
     data = world.copy(world.primary, "r")

@@ -50,7 +50,7 @@ paint(struct picture *self)
 }
 
 /* Behind segment 50 of timeline 1 nothing is archived, because it was given up. */
-START_TEST(P12_targets_in_and_behind_a_gap_are_refused)
+START_TEST(P12_ask8_targets_in_and_behind_a_gap_are_refused)
 {
     struct picture own, *picture = &own;
     struct gap gap = {.sysid = SYSID,
@@ -114,7 +114,7 @@ suite(void)
     Suite *suite = suite_create("repo/target_gap");
     TCase *tcase = tcase_create("target_gap");
 
-    tcase_add_test(tcase, P12_targets_in_and_behind_a_gap_are_refused);
+    tcase_add_test(tcase, P12_ask8_targets_in_and_behind_a_gap_are_refused);
     tcase_add_test(tcase, P12_a_backup_inside_a_gap_is_no_backup);
     suite_add_tcase(suite, tcase);
     return suite;
