@@ -61,6 +61,45 @@ def end(process):
     return process.wait(180)
 
 
+def flips(t, size, calls, **more):
+    """{call: exit status} of pushes by a worker while a byte of the file is flipped before that read of it.
+    0 is said of what the file holds then, and of nothing else."""
+    w = World(t, worker=True, size=size, **more)
+    codes = {}
+    for number, call in enumerate(calls, 1):
+        one = w.segment(number)
+        before = segment(1, number, size)
+        process = serve(w, FLIP=f"{w.pg_wal}/{one}:{size - 4096}:pread:{call}", SHORT=str(size // 8))
+        codes[call] = push(w, one).returncode
+        with open(f"{w.pg_wal}/{one}", "rb") as file:
+            now = file.read()
+        stored = w.fetch(one) if has(w, one) else None  # its id is of these bytes, or it is refused
+        t.true(stored in (None, before, now), f"flip before read {call}: one of both contents, or none")
+        if codes[call] == 0:
+            t.true(stored == now, f"flip before read {call}: 0 is of what is there now")
+        elif stored == before and now != before:
+            w.expect(push(w, one), 4)
+        else:
+            w.expect(push(w, one), 0)
+            t.true(w.fetch(one) == now, f"flip before read {call}: the next push")
+        end(process)
+        push_world.workers.end(w.folder)
+    t.note(f"{size >> 20} MiB: {codes}")
+    return codes
+
+
+@tap.limit(600)
+def test_P8_a_file_that_changes_while_a_worker_reads_it(t):
+    codes = flips(t, push_world.MIB, range(1, 14))
+    t.true(any(code != 0 for code in codes.values()), "some change was seen")
+
+
+@tap.limit(900)
+def test_P8_a_large_file_that_changes_while_a_worker_reads_it(t):
+    codes = flips(t, 64 * push_world.MIB, (2, 9, 12, 17, 20), rest="compression: { wal: none }\n")
+    t.true(any(code != 0 for code in codes.values()), "some change was seen")
+
+
 def forget(w):
     """No worker, nothing in the spool, nothing archived."""
     shutil.rmtree(f"{w.root()}/wal", ignore_errors=True)
@@ -113,6 +152,36 @@ def test_P10_power_cut_after_a_worker_acknowledged(t):
     checked = every_state(w, [w.root()], log, acknowledged)
     t.note(f"{checked} times something acknowledged had to be there")
     t.true(checked > 20, "states behind an acknowledgement")
+
+
+@tap.limit(900)
+def test_P10_P4_power_cut_after_a_worker_acknowledged_on_timeline_2(t):
+    """What was answered 0 is there, and so is its history, whether anybody has asked for that or not."""
+    w = World(t, worker=True)
+    w.write("00000002.history", "1\t0/4ABCD0\tno recovery target specified\n")
+    names = [w.segment(4, timeline=2, header_timeline=1)]  # the one in which the timeline began
+    names += [w.segment(number, timeline=2) for number in (5, 6)]
+    ready(w, *names)
+    log = f"{w.folder}/log"
+    history = f"{w.root()}/{w.key_of('00000002.history')}"
+    acknowledged = {}
+    base = crash_states.snapshot(w.root())
+    process = serve(w, LOG=log)
+    for one in names:
+        w.expect(push(w, one), 0)
+        acknowledged[f"{w.root()}/{w.key_of(one)}"] = os.path.getsize(log)
+        acknowledged.setdefault(history, os.path.getsize(log))
+    t.equal(the_worker(t, w), process.pid, "who answered")
+    t.equal(end(process), 0)
+    t.true(not any(path in base for path in acknowledged), "nothing was there before")
+    t.true(every_state(w, [w.root()], log, acknowledged) > 20, "states behind an acknowledgement")
+    # nor is there ever a segment without it, acknowledged or not
+    with_segment = 0
+    for point, _, what, files in crash_states.states(base, log):
+        if any(path in files for path in acknowledged if path != history):
+            with_segment += 1
+            t.true(history in files, f"cut after {point}, {what}: a segment without its history")
+    t.true(with_segment > 0, "states with a segment")
 
 
 @tap.limit(600)

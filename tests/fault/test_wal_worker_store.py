@@ -17,14 +17,16 @@ from worker_world import has, ready, the_worker, until  # noqa: E402
 LATE = 20  # s: by then a push with a deadline of 3 s has answered
 
 
-def bucket(t, timeout="60s", **more):
-    """A World whose only repository is a bucket on a server of its own."""
+def bucket(t, timeout="60s", fetch="timeout: 60s", push="", **more):
+    """A World whose only repository is a bucket on a server of its own; fetch, push: of wal.fetch, wal.push."""
     store = peer.Server()
     t.defer(store.stop)
     row = (f"{{ name: bucket, url: s3://cpam/x, endpoint: \"{store.endpoint}\", region: us-east-1, "
            f"addressing: path, credentials: static, access_key_id: {peer.ACCESS_KEY}, "
            f"secret_access_key: \"{peer.SECRET_KEY}\", required: true }}")
-    w = World(t, worker=True, repositories=(), wal=f"push: {{ timeout: {timeout} }}", more=[row], **more)
+    w = World(t, worker=True, repositories=(), more=[row],
+              wal=f"push: {{ timeout: {timeout}{', ' + push if push else ''} }}, fetch: {{ {fetch} }}",
+              **more)
     workspace.run([f"{push_world.programs()}/make_repo", w.config, "bucket", SYSID, 15, w.size])
     return w, store
 

@@ -511,6 +511,7 @@ class Connection:
             self.server.requests.append(request)
             fault = self.server.fault(request, self.server)
             self.server.faults += fault is not None
+        self.server.before(request)
         if fault is None:
             self.send(request, *self.answer(request))
         elif isinstance(fault, int):
@@ -530,7 +531,8 @@ class Connection:
 
 class Server:
     """endpoint; store; requests (all that came); fault (see above); clock (seconds it is ahead);
-    continues (answers "Expect: 100-continue")."""
+    continues (answers "Expect: 100-continue"); before (a function of each
+    request that is called before it is answered, and may wait)."""
 
     def __init__(self, tls=None, fault=None, buckets=("cpam",), versioned=("versioned",)):
         self.store = Store()
@@ -542,6 +544,7 @@ class Server:
         self.requests, self.faults = [], 0
         self.lock, self.ended = threading.Lock(), threading.Event()
         self.stall_handshake, self.clock, self.continues = False, 0.0, True
+        self.before = lambda request: None
         self.context = None
         if tls:
             self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
