@@ -83,7 +83,7 @@ backlog_path(const struct backlog *backlog, const char *name, char **out, struct
 
 /* --- walking the directory -------------------------------------------------------------------- */
 
-typedef enum cpam_status (*entry_fn)(void *arg, const struct archive_name *name,
+typedef enum cpam_status (*entry_fn)(void *arg, const char *entry, const struct archive_name *name,
                                      struct cpam_err *err);
 
 static void
@@ -126,16 +126,17 @@ walk(const struct backlog *backlog, entry_fn fn, void *arg, struct cpam_err *err
             break;
         if (strncmp(entry->d_name, TEMPORARY_PREFIX, strlen(TEMPORARY_PREFIX)) == 0)
             sweep(backlog, entry->d_name);
-        else if (archive_name_parse(entry->d_name, &name, &ignored) == CPAM_OK)
-            status = fn(arg, &name, err);
+        else if (backlog_entry_parse(entry->d_name, &name, &ignored) == CPAM_OK)
+            status = fn(arg, entry->d_name, &name, err);
     }
     io->ops->closedir(io, dir); /* only read */
     return status;
 }
 
 static enum cpam_status
-count_one(void *arg, const struct archive_name *name, struct cpam_err *err)
+count_one(void *arg, const char *entry, const struct archive_name *name, struct cpam_err *err)
 {
+    (void) entry;
     (void) name;
     (void) err;
     ++*(uint64_t *) arg;
@@ -168,7 +169,7 @@ struct sizing
 };
 
 static enum cpam_status
-size_one(void *arg, const struct archive_name *name, struct cpam_err *err)
+size_one(void *arg, const char *found, const struct archive_name *name, struct cpam_err *err)
 {
     struct sizing *sizing = arg;
     struct backlog_size *size = sizing->size;
@@ -176,14 +177,15 @@ size_one(void *arg, const struct archive_name *name, struct cpam_err *err)
     struct backlog_entry entry;
     struct stat about;
 
-    CPAM_TRY(backlog_path(sizing->backlog, name->text, &path, err));
+    (void) name;
+    CPAM_TRY(backlog_path(sizing->backlog, found, &path, err));
     enum cpam_status status = file_stat(sizing->backlog->io, path, &about, err);
     if (status == CPAM_NOT_FOUND)
         return CPAM_OK; /* done meanwhile */
     CPAM_TRY(status);
 
     int64_t since = (int64_t) about.st_mtim.tv_sec * 1000000 + about.st_mtim.tv_nsec / 1000;
-    snprintf(entry.name, sizeof(entry.name), "%s", name->text);
+    snprintf(entry.name, sizeof(entry.name), "%s", found);
     if (size->entries == 0 || order(&entry, &sizing->first) < 0)
         sizing->first = entry;
     if (size->entries == 0 || since < size->oldest)
@@ -317,21 +319,63 @@ keep_new(struct backlog *backlog, const char *path, const char *entry, struct cp
     return CPAM_OK;
 }
 
+static enum cpam_status
+keep_at(struct backlog *backlog, const char *path, const char *entry, struct cpam_err *err)
+{
+    struct stat about;
+    enum cpam_status status = file_stat(backlog->io, entry, &about, err);
+
+    if (status == CPAM_OK)
+        return kept_before(backlog, path, entry, &about, err);
+    return status == CPAM_NOT_FOUND ? keep_new(backlog, path, entry, err) : status;
+}
+
+/* Beside the content that waits: a name alone would not say which content is meant. */
+static enum cpam_status
+keep_beside(struct backlog *backlog, const char *path, const char *name, struct cpam_err *err)
+{
+    CPAM_AUTO(free) char *entry = NULL;
+    char beside[BACKLOG_NAME_MAX];
+    struct stat about;
+
+    CPAM_TRY(backlog_entry_beside(backlog->io, path, name, beside, err));
+    CPAM_TRY(backlog_path(backlog, beside, &entry, err));
+    enum cpam_status status = file_stat(backlog->io, entry, &about, err);
+    if (status == CPAM_OK)
+        return kept_before(backlog, path, entry, &about, err);
+    if (status != CPAM_NOT_FOUND)
+        return status;
+    CPAM_TRY(copy_file(backlog->io, path, entry, err));
+    backlog->counted = false;
+    cpam_log(LOG_WARNING,
+             "\"%s\" waits for repository \"%s\" with another content already: this one is kept "
+             "beside it as \"%s\"",
+             name, backlog->which->name, beside);
+    return CPAM_OK;
+}
+
+static bool
+may_lie_beside(const char *name)
+{
+    struct archive_name parsed;
+    struct cpam_err ignored;
+
+    return archive_name_parse(name, &parsed, &ignored) == CPAM_OK &&
+           (parsed.kind == ARCHIVE_PARTIAL || parsed.kind == ARCHIVE_BACKUP_HISTORY);
+}
+
 enum cpam_status
 backlog_keep(struct backlog *backlog, const char *path, const char *name, struct cpam_err *err)
 {
     CPAM_AUTO(free) char *entry = NULL;
-    struct stat about;
     enum cpam_status status;
 
     CPAM_TRY(backlog_path(backlog, name, &entry, err));
     status = file_make_dirs(backlog->io, backlog->dir, 0700, err);
     if (status == CPAM_OK)
-        status = file_stat(backlog->io, entry, &about, err);
-    if (status == CPAM_OK)
-        status = kept_before(backlog, path, entry, &about, err);
-    else if (status == CPAM_NOT_FOUND)
-        status = keep_new(backlog, path, entry, err);
+        status = keep_at(backlog, path, entry, err);
+    if (status == CPAM_EXISTS && may_lie_beside(name))
+        status = keep_beside(backlog, path, name, err);
     if (status == CPAM_OK || status == CPAM_EXISTS)
         return status;
     cpam_err_prefix(err, "\"%s\" can't be kept for repository \"%s\"", name, backlog->which->name);
@@ -344,13 +388,14 @@ backlog_keep(struct backlog *backlog, const char *path, const char *name, struct
 
 /* Keeps the first LISTED_MAX: twice as many are collected, sorted, and the second half forgotten. */
 static enum cpam_status
-list_one(void *arg, const struct archive_name *name, struct cpam_err *err)
+list_one(void *arg, const char *found, const struct archive_name *name, struct cpam_err *err)
 {
     struct backlog *backlog = arg;
     struct backlog_entry entry, passed;
 
+    (void) name;
     (void) err;
-    memcpy(entry.name, name->text, sizeof(entry.name));
+    snprintf(entry.name, sizeof(entry.name), "%s", found);
     memcpy(passed.name, backlog->passed, sizeof(passed.name));
     if (passed.name[0] != '\0' && order(&entry, &passed) <= 0)
         return CPAM_OK;
@@ -393,8 +438,9 @@ backlog_next(struct backlog *backlog, bool *any, struct archive_name *name, char
             CPAM_TRY(list_next(backlog, err));
         if (backlog->count == 0)
             return CPAM_OK;
-        CPAM_TRY(archive_name_parse(backlog->next[backlog->at].name, name, err));
-        CPAM_TRY(backlog_path(backlog, name->text, &entry, err));
+        const char *found = backlog->next[backlog->at].name;
+        CPAM_TRY(backlog_entry_parse(found, name, err));
+        CPAM_TRY(backlog_path(backlog, found, &entry, err));
         enum cpam_status status = file_stat(backlog->io, entry, &about, err);
         if (status == CPAM_NOT_FOUND)
         {
@@ -431,14 +477,30 @@ struct needing
 };
 
 static enum cpam_status
-needs_history(void *arg, const struct archive_name *name, struct cpam_err *err)
+needs_history(void *arg, const char *entry, const struct archive_name *name, struct cpam_err *err)
 {
     struct needing *needing = arg;
 
+    (void) entry;
     (void) err;
     if (name->kind != ARCHIVE_HISTORY && name->timeline.id == needing->timeline.id)
         needing->any = true;
     return CPAM_OK;
+}
+
+/* The entry that comes next, if it is of this name; or NULL. */
+static const char *
+next_of(const struct backlog *backlog, const char *name)
+{
+    struct archive_name parsed;
+    struct cpam_err ignored;
+
+    if (backlog->at == backlog->count)
+        return NULL;
+    const char *next = backlog->next[backlog->at].name;
+    return backlog_entry_parse(next, &parsed, &ignored) == CPAM_OK && strcmp(parsed.text, name) == 0
+               ? next
+               : NULL;
 }
 
 enum cpam_status
@@ -454,19 +516,18 @@ backlog_done(struct backlog *backlog, const char *name, struct cpam_err *err)
         needing.timeline = parsed.timeline;
         CPAM_TRY(walk(backlog, needs_history, &needing, err));
     }
-    bool is_next =
-        backlog->at < backlog->count && strcmp(backlog->next[backlog->at].name, name) == 0;
+    const char *next = next_of(backlog, name);
     if (needing.any)
     {
-        if (is_next)
+        if (next != NULL)
             backlog_pass(backlog);
         return CPAM_OK;
     }
-    CPAM_TRY(backlog_path(backlog, name, &entry, err));
+    CPAM_TRY(backlog_path(backlog, next != NULL ? next : name, &entry, err));
     enum cpam_status status = file_unlink(backlog->io, entry, err);
     if (status != CPAM_OK && status != CPAM_NOT_FOUND)
         return status;
-    if (is_next)
+    if (next != NULL)
         backlog->at++;
     backlog->counted = false;
     return CPAM_OK;

@@ -10,6 +10,9 @@
  * pg_wal, or from a repository that has it and that this host can open.  Losing the backlog costs
  * time, never data: the repositories that acknowledged have it all.
  *
+ * A .partial or .backup that comes with another content than the one that waits is kept beside it,
+ * as <name>.<16 hex>, always with a copy: both reach the repository (postgresql.md, trap 9).
+ *
  * The directory belongs to nobody in particular: several processes may keep, drain and look at the
  * same time.  Directories have mode 0700, files 0600.
  */
@@ -21,7 +24,8 @@
 
 enum
 {
-    BACKLOG_ENTRIES_MAX = 1000000 /* names, with or without a copy, before a file is refused */
+    BACKLOG_ENTRIES_MAX = 1000000, /* names, with or without a copy, before a file is refused */
+    BACKLOG_NAME_MAX = ARCHIVE_NAME_MAX + 17 /* of an entry, with its NUL */
 };
 
 struct backlog; /* one repository's, for one system identifier; used by one thread at a time */
@@ -35,8 +39,8 @@ CPAM_SCOPED(backlog_free, struct backlog);
 
 /*
  * Keep the file at path under name; durable when it returns CPAM_OK, with or without a copy.  Kept
- * before with the same content (or without any): CPAM_OK.  CPAM_EXISTS: with another content, and
- * nothing was changed.  CPAM_IO: not even the name could be written.
+ * before with the same content (or without any): CPAM_OK.  CPAM_EXISTS: a segment or history with
+ * another content, and nothing was changed.  CPAM_IO: not even the name could be written.
  */
 enum cpam_status backlog_keep(struct backlog *backlog, const char *path, const char *name,
                               struct cpam_err *err) CPAM_CHECK;
@@ -48,7 +52,7 @@ enum cpam_status backlog_keep(struct backlog *backlog, const char *path, const c
  */
 enum cpam_status backlog_next(struct backlog *backlog, bool *any, struct archive_name *name,
                               char **path, struct cpam_err *err) CPAM_CHECK;
-/* It is in the repository now.  Its name is forgotten, durably or not: again does no harm. */
+/* It is in the repository now: the entry backlog_next() gave if it is of this name.  Its name is forgotten, durably or not: again does no harm. */
 enum cpam_status backlog_done(struct backlog *backlog, const char *name,
                               struct cpam_err *err) CPAM_CHECK;
 /* Leave the entry backlog_next() gave where it is and go on behind it, until backlog_rewind(). */
@@ -60,7 +64,7 @@ struct backlog_size
 {
     uint64_t entries, bytes;
     uint64_t without_copy;        /* of the entries */
-    char first[ARCHIVE_NAME_MAX]; /* what comes next, or "" */
+    char first[BACKLOG_NAME_MAX]; /* what comes next, or "" */
     int64_t oldest;               /* us since 1970 UTC: since when the oldest waits; 0: none */
 };
 enum cpam_status backlog_size(struct backlog *backlog, struct backlog_size *out,

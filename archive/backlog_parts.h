@@ -10,7 +10,7 @@
 
 struct backlog_entry
 {
-    char name[ARCHIVE_NAME_MAX];
+    char name[BACKLOG_NAME_MAX];
 };
 
 struct backlog
@@ -24,7 +24,7 @@ struct backlog
     /* The next entries in order, as the directory was listed. */
     struct backlog_entry *next;
     size_t at, count;
-    char passed[ARCHIVE_NAME_MAX]; /* the last one that was passed over, or "" */
+    char passed[BACKLOG_NAME_MAX]; /* the last one that was passed over, or "" */
 
     /* Of the whole directory, as of `kept` entries ago. */
     bool counted;
@@ -40,6 +40,12 @@ struct backlog
 /* The entry's file; the caller frees. */
 enum cpam_status backlog_path(const struct backlog *backlog, const char *name, char **out,
                               struct cpam_err *err) CPAM_CHECK;
+/* What an entry is a copy of: the name in the archive, without what tells contents apart. */
+enum cpam_status backlog_entry_parse(const char *entry, struct archive_name *out,
+                                     struct cpam_err *err) CPAM_CHECK;
+/* The name beside `name` for the content of the file at path. */
+enum cpam_status backlog_entry_beside(struct io *io, const char *path, const char *name,
+                                      char out[BACKLOG_NAME_MAX], struct cpam_err *err) CPAM_CHECK;
 /* Entries there are, by name alone. */
 enum cpam_status backlog_count(struct backlog *backlog, uint64_t *entries,
                                struct cpam_err *err) CPAM_CHECK;
