@@ -4,7 +4,15 @@
 #include <errno.h>
 #include <stdio.h>
 
+#include "cli/as_of.h"
 #include "info_report.h"
+
+struct options
+{
+    const char *as_of;
+};
+
+static const struct option_def rows[] = {AS_OF_OPTION(offsetof(struct options, as_of))};
 
 /* A report of nothing but failures is a failure: with the first one's sentence. */
 static enum cpam_status
@@ -23,6 +31,8 @@ run(struct cli *cli, struct cpam_err *err)
     CPAM_AUTO(info_report_free) struct info_report *report = NULL;
     CPAM_AUTO(cpam_buf_clear) struct cpam_buf out = {0};
 
+    const struct options *options = cli->options;
+    CPAM_TRY(as_of_set(cli->io, options->as_of, cli->settings, err));
     CPAM_TRY(info_gather(cli->io, cli->settings, cli->repo, &report, err));
     CPAM_TRY(info_judge(report, err));
     if (cli->json)
@@ -47,6 +57,8 @@ main(int argc, char **argv)
         .details = "Exit status 3 says that a line begins with LOOK: a hole in the WAL, a backup "
                    "whose WAL is not all there, a missing or forged summary, a newest backup that "
                    "is too old, a repository that can't be read.",
+        .options = {rows, sizeof(rows) / sizeof(rows[0])},
+        .options_size = sizeof(struct options),
         .exits = &exit_common,
         .needs_settings = true,
         .acts_as_owner = true,

@@ -176,7 +176,7 @@ info_gather(struct io *io, const struct settings *settings, const char *only,
     if (report == NULL || report->repositories == NULL)
         return cpam_fail(err, CPAM_NO_MEMORY, 0, "out of memory");
     report->settings = settings;
-    report->now = io->ops->now(io);
+    report->now = settings->as_of != 0 ? settings->as_of : io->ops->now(io);
     for (size_t i = 0; i < settings->repository_count; i++)
     {
         struct info_repository *repository = &report->repositories[report->count];

@@ -13,6 +13,7 @@
 
 #include "base/log.h"
 #include "base_options.h"
+#include "cli/as_of.h"
 #include "cli/program.h"
 #include "cli/progress.h"
 #include "cli/repository.h"
@@ -115,6 +116,8 @@ open_repository(struct base_fetch *self, struct cpam_err *err)
         return status;
     }
     self->repo = repository_repo(self->repository);
+    if (self->options->as_of != NULL)
+        self->settings.repo = which->name; /* the others' past is not looked at */
     return CPAM_OK;
 }
 
@@ -314,6 +317,8 @@ prepare(struct base_fetch *self, struct cpam_err *err)
     self->settings.push_program = self->push_program;
     self->settings.config_path = cli->config_path;
     self->settings.repo = cli->repo;
+    self->settings.as_of = options->as_of;
+    CPAM_TRY(as_of_set(cli->io, options->as_of, cli->settings, err));
     self->settings.target = &self->target;
     self->settings.standby = options->standby;
     self->settings.recover = options->recover;

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/text.h"
+#include "cli/as_of.h"
 
 #define AT(member) offsetof(struct base_options, member)
 
@@ -34,6 +35,7 @@ static const struct option_def rows[] = {
      "go on although the archive lost something"},
     {"tablespace-map", 0, OPTION_LIST, "OLD=NEW", AT(tablespace_map), 0, 0, NULL,
      "put a tablespace (or a linked pg_wal) somewhere else"},
+    AS_OF_OPTION(AT(as_of)),
     {"dry-run", 0, OPTION_FLAG, NULL, AT(dry_run), 0, 0, NULL, "print the plan, write nothing"},
 };
 
@@ -134,6 +136,11 @@ check_together(const struct base_options *options, const struct target *target,
                          "--standby goes on replaying: it has no target but --latest");
     if (options->standby && options->action != NULL)
         return cpam_fail(err, CPAM_USAGE, 0, "--standby has no --target-action");
+    if (options->standby && options->as_of != NULL)
+        return cpam_fail(
+            err, CPAM_USAGE, 0,
+            "--standby goes on replaying what comes: it can't follow an archive --as-of "
+            "the past");
     if (options->exclusive && !boundary)
         return cpam_fail(err, CPAM_USAGE, 0,
                          "--target-exclusive needs --pitr, --target-lsn or --target-xid");

@@ -10,7 +10,7 @@
 struct base_options
 {
     bool latest, immediate, exclusive, standby, recover, accept_end, dry_run;
-    const char *backup, *pitr, *lsn, *xid, *name, *timeline, *action;
+    const char *backup, *pitr, *lsn, *xid, *name, *timeline, *action, *as_of;
     struct option_list tablespace_map;
 };
 

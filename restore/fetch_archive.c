@@ -261,6 +261,12 @@ order_make(struct round *round, struct cpam_err *err)
         CPAM_TRY(settings_repository(settings, round->request->repo, &named, err));
         round->order[round->count++] = named;
     }
+    /* what another one held then may be another story, and a directory would be refused each time */
+    if (named != NULL && settings->as_of != 0)
+    {
+        round->findings[0].in_read_set = true;
+        return CPAM_OK;
+    }
     for (size_t i = 0; i < settings->repository_count; i++)
     {
         any_required |= settings->repositories[i].required;

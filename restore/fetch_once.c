@@ -10,6 +10,7 @@
 
 #include "base/log.h"
 #include "base/text.h"
+#include "cli/as_of.h"
 #include "cli/settings.h"
 #include "fetch_answer.h"
 #include "fetch_archive.h"
@@ -102,6 +103,8 @@ round_answer(const struct fetch *fetch, struct fetch_result *result)
     if (fetch->call->config != NULL)
     {
         status = settings_load(fetch->io, fetch->call->config, &settings, &err);
+        if (status == CPAM_OK)
+            status = as_of_set(fetch->io, fetch->call->as_of, settings, &err);
         if (status == CPAM_OK)
         {
             on_error = fetch_on_error_of(settings->wal.on_error);

@@ -68,6 +68,11 @@ recovery_restore_command(const struct recovery_settings *settings, struct cpam_b
         CPAM_TRY(cpam_buf_printf(out, COMMAND_LIMIT, err, " --repo "));
         CPAM_TRY(recovery_shell_word(out, settings->repo, err));
     }
+    if (settings->as_of != NULL)
+    {
+        CPAM_TRY(cpam_buf_printf(out, COMMAND_LIMIT, err, " --as-of "));
+        CPAM_TRY(recovery_shell_word(out, settings->as_of, err));
+    }
     return cpam_buf_printf(out, COMMAND_LIMIT, err, " %%f %%p");
 }
 

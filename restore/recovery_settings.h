@@ -22,7 +22,8 @@ struct recovery_settings
     const char *fetch_program; /* absolute paths */
     const char *push_program;
     const char *config_path;
-    const char *repo; /* --repo, or NULL */
+    const char *repo;  /* --repo, or NULL */
+    const char *as_of; /* --as-of, or NULL */
     const struct target *target;
     struct timeline timeline; /* as planned */
     const char *action;       /* pause, promote or shutdown */

@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "cli/as_of.h"
 #include "cli/program.h"
 #include "fetch_answer.h"
 #include "fetch_delivery.h"
@@ -40,6 +41,13 @@ struct front
     const struct fetch_situation *situation; /* NULL: the name is none of the archive */
     int64_t begun;
 };
+
+struct options
+{
+    const char *as_of;
+};
+
+static const struct option_def rows[] = {AS_OF_OPTION(offsetof(struct options, as_of))};
 
 static struct
 {
@@ -147,6 +155,7 @@ static enum cpam_status
 run(struct cli *cli, struct cpam_err *err)
 {
     CPAM_AUTO(fetch_situation_free) struct fetch_situation *situation = NULL;
+    const struct options *options = cli->options;
     struct front front = {
         .io = cli->io, .argc = process.argc, .argv = process.argv, .begun = process.begun};
     enum fetch_answer answer = FETCH_ANSWER_AGAIN;
@@ -154,7 +163,8 @@ run(struct cli *cli, struct cpam_err *err)
 
     if (fetch_situation_read(cli->io, cli->argv[0], cli->argv[1], &situation, &ignored) == CPAM_OK)
         front.situation = situation;
-    if (situation != NULL && fetch_prefetched_applies(situation))
+    /* what is fetched ahead is what the repositories hold now */
+    if (situation != NULL && options->as_of == NULL && fetch_prefetched_applies(situation))
     {
         struct fetch_wish wish = {cli->io, cli->config_path, cli->repo, situation};
 
@@ -182,6 +192,8 @@ static const struct program program = {
         "PostgreSQL takes an exit status up to 125 for the end of the archive.  So 1 is answered "
         "only when every repository that is required (or the one of --repo) has said that the file "
         "is not there, and that nothing comes after it.",
+    .options = {rows, sizeof(rows) / sizeof(rows[0])},
+    .options_size = sizeof(struct options),
     .exits = &fetch_exits,
     .needs_settings = false, /* read again and again while a server waits */
     .acts_as_owner = true,

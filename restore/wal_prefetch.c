@@ -16,6 +16,7 @@
 
 #include "base/log.h"
 #include "base/text.h"
+#include "cli/as_of.h"
 #include "cli/program.h"
 #include "fetch_answer.h"
 #include "fetch_front.h"
@@ -28,7 +29,7 @@
 struct options
 {
     bool once, foreground, unasked;
-    const char *serve, *begun, *server;
+    const char *serve, *begun, *server, *as_of;
     int64_t idle;
 };
 
@@ -42,6 +43,7 @@ static const struct option_def rows[] = {
      .help = "with --serve: stay with the terminal or the service manager, log on stderr"},
     {"idle", 0, OPTION_DURATION, "TIME", AT(idle), 0, 86400000000,
      .help = "with --serve: end when nobody has asked for so long; 0: never; default 60s"},
+    AS_OF_OPTION(AT(as_of)),
     /* from cpam-wal-fetch: when it was called, by which run of the server, and that its own options
        could not be understood */
     {FETCH_FRONT_BEGUN, 0, OPTION_TEXT, "US", AT(begun), .help = NULL},
@@ -69,7 +71,7 @@ static enum cpam_status
 run_once(struct cli *cli, const struct options *options, struct cpam_err *err)
 {
     CPAM_AUTO(fetch_situation_free) struct fetch_situation *situation = NULL;
-    struct fetch_call call = {.io = cli->io, .repo = cli->repo};
+    struct fetch_call call = {.io = cli->io, .repo = cli->repo, .as_of = options->as_of};
     struct cpam_err ignored;
     uint64_t begun = 0;
 
@@ -125,6 +127,8 @@ run(struct cli *cli, struct cpam_err *err)
         return cpam_fail(err, CPAM_USAGE, 0,
                          wanted == 0 ? "--serve takes no file"
                                      : "--once needs a file and a destination");
+    if (options->serve != NULL && options->as_of != NULL)
+        return cpam_fail(err, CPAM_USAGE, 0, "--as-of goes with --once: nothing is fetched ahead");
     if (options->once)
         return run_once(cli, options, err);
     answered = true; /* nobody reads a worker's status as an answer about a file */

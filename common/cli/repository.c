@@ -46,7 +46,7 @@ struct limits
 /* rest: what stands behind "scheme://", without slashes at its end. */
 typedef enum cpam_status (*scheme_open)(struct io *io, const struct repository_settings *which,
                                         const struct limits *limits, const char *rest,
-                                        const char *cluster, struct store **out,
+                                        const struct settings *settings, struct store **out,
                                         struct cpam_err *err);
 
 static enum cpam_status
@@ -60,16 +60,23 @@ text_of(struct cpam_buf *buf, const char **out, struct cpam_err *err)
 
 static enum cpam_status
 open_directory(struct io *io, const struct repository_settings *which, const struct limits *limits,
-               const char *rest, const char *cluster, struct store **out, struct cpam_err *err)
+               const char *rest, const struct settings *settings, struct store **out,
+               struct cpam_err *err)
 {
     CPAM_AUTO(cpam_buf_clear) struct cpam_buf root = {0};
     const char *path;
 
+    if (settings->as_of != 0)
+        return cpam_fail(
+            err, CPAM_REFUSED, 0,
+            "--as-of needs a bucket that keeps versions: the directory \"%s\" does not "
+            "know what was in it before",
+            rest);
     if (rest[0] != '/')
         return cpam_fail(err, CPAM_USAGE, 0,
                          "\"%s\" names no absolute path: it must begin with \"file:///\"",
                          which->url);
-    CPAM_TRY(cpam_buf_printf(&root, URL_MAX, err, "%s/%s", rest, cluster));
+    CPAM_TRY(cpam_buf_printf(&root, URL_MAX, err, "%s/%s", rest, settings->cluster));
     CPAM_TRY(text_of(&root, &path, err));
     CPAM_TRY(dir_store_open(io, path, out, err));
     (*out)->send = limits->send;
@@ -87,7 +94,8 @@ find_credentials(struct io *io, const struct repository_settings *which, struct 
 
 static enum cpam_status
 open_bucket(struct io *io, const struct repository_settings *which, const struct limits *limits,
-            const char *rest, const char *cluster, struct store **out, struct cpam_err *err)
+            const char *rest, const struct settings *settings, struct store **out,
+            struct cpam_err *err)
 {
     CPAM_AUTO(cpam_buf_clear) struct cpam_buf bucket = {0}, prefix = {0};
     CPAM_AUTO(http_free) struct http *http = NULL;
@@ -96,7 +104,7 @@ open_bucket(struct io *io, const struct repository_settings *which, const struct
         .ca_file = which->ca_file, .send = limits->send, .receive = limits->receive};
     size_t bucket_size = strcspn(rest, "/");
     const char *folder = rest[bucket_size] == '/' ? rest + bucket_size + 1 : "";
-    struct s3_store_settings settings = {
+    struct s3_store_settings bucket_settings = {
         .s3 = {.region = which->region,
                .endpoint = which->endpoint,
                .addressing = which->addressing,
@@ -106,16 +114,17 @@ open_bucket(struct io *io, const struct repository_settings *which, const struct
                .lock_mode = which->lock_mode,
                .lock_us = which->lock_us},
         .class_base = which->class_base,
-        .class_wal = which->class_wal};
+        .class_wal = which->class_wal,
+        .as_of = settings->as_of};
 
     CPAM_TRY(cpam_buf_append(&bucket, rest, bucket_size, URL_MAX, err));
     CPAM_TRY(cpam_buf_printf(&prefix, URL_MAX, err, "%s%s%s", folder, folder[0] != '\0' ? "/" : "",
-                             cluster));
-    CPAM_TRY(text_of(&bucket, &settings.s3.bucket, err));
-    CPAM_TRY(text_of(&prefix, &settings.prefix, err));
+                             settings->cluster));
+    CPAM_TRY(text_of(&bucket, &bucket_settings.s3.bucket, err));
+    CPAM_TRY(text_of(&prefix, &bucket_settings.prefix, err));
     CPAM_TRY(find_credentials(io, which, &credentials, err));
     CPAM_TRY(http_client_new(io, &options, &http, err));
-    CPAM_TRY(s3_store_open(io, &settings, http, credentials, out, err));
+    CPAM_TRY(s3_store_open(io, &bucket_settings, http, credentials, out, err));
     http = NULL; /* both are the store's now */
     credentials = NULL;
     return CPAM_OK;
@@ -148,7 +157,7 @@ open_url(struct io *io, const struct settings *settings, const struct repository
             rest_size--;
         CPAM_TRY(cpam_buf_append(&rest, which->url + size, rest_size, URL_MAX, err));
         CPAM_TRY(text_of(&rest, &text, err));
-        return schemes[i].open(io, which, limits, text, settings->cluster, out, err);
+        return schemes[i].open(io, which, limits, text, settings, out, err);
     }
     cpam_fail(err, CPAM_USAGE, 0, "\"%s\" is not the url of a repository", which->url);
     cpam_err_hint(err, "it is file:///absolute/path or s3://bucket/folder (line %u of %s)",

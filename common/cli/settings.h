@@ -61,6 +61,7 @@ struct settings
     const char *file;    /* path it came from */
     const char *cluster; /* [a-z0-9._-]{1,64}: the folder below url */
     const char *state;   /* default /var/lib/cpam/state */
+    int64_t as_of;       /* no key of the file but --as-of (cli/as_of.h); 0: now */
 
     struct
     {

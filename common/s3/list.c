@@ -5,6 +5,7 @@
  * delete, are read from it.  So keys must ascend over all pages, a truncated page must name where
  * to go on, and that must not be where it came from.
  */
+#include <stdio.h>
 #include <string.h>
 
 #include "s3/page.h"
@@ -35,6 +36,15 @@ static int
 by_key(const void *a, const void *b)
 {
     return strcmp(((const struct s3_row *) a)->key, ((const struct s3_row *) b)->key);
+}
+
+static int
+by_key_and_number(const void *a, const void *b)
+{
+    const struct s3_row *left = a, *right = b;
+    int order = strcmp(left->key, right->key);
+
+    return order != 0 ? order : (left->number > right->number) - (left->number < right->number);
 }
 
 /* --- ListObjectsV2 -------------------------------------------------------------------------- */
@@ -145,18 +155,24 @@ s3_list(struct s3 *s3, const struct s3_list *list, s3_entry_fn fn, void *arg,
 /* --- ListObjectVersions --------------------------------------------------------------------- */
 
 static enum cpam_status
-versions_page(struct s3 *s3, const char *key, const struct s3_page *before,
-              struct deadline deadline, struct s3_page *page, struct cpam_err *err)
+versions_page(struct s3 *s3, const struct s3_list *list, unsigned size,
+              const struct s3_page *before, struct deadline deadline, struct s3_page *page,
+              struct cpam_err *err)
 {
     CPAM_AUTO(http_reply_clear) struct http_reply reply = {0};
     struct s3_call call = {.method = "GET", .doing = "list the versions in"};
+    const char *key = before->next_key != NULL ? before->next_key : list->after;
+    char max[16];
 
+    snprintf(max, sizeof(max), "%u", size);
     s3_call_query(&call, "versions", "");
     s3_call_query(&call, "encoding-type", "url");
-    s3_call_query(&call, "max-keys", "100");
-    s3_call_query(&call, "prefix", key);
-    if (before->next_key != NULL)
-        s3_call_query(&call, "key-marker", before->next_key);
+    s3_call_query(&call, "max-keys", max);
+    s3_call_query(&call, "prefix", list->prefix);
+    if (list->delimited)
+        s3_call_query(&call, "delimiter", "/");
+    if (key != NULL && key[0] != '\0')
+        s3_call_query(&call, "key-marker", key);
     if (before->next_version != NULL)
         s3_call_query(&call, "version-id-marker", before->next_version);
     CPAM_TRY(s3_call(s3, &call, deadline, &reply, err));
@@ -200,18 +216,82 @@ s3_versions(struct s3 *s3, const char *key, s3_entry_fn fn, void *arg, struct de
             struct cpam_err *err)
 {
     CPAM_AUTO(s3_page_clear) struct s3_page before = {.root = "ListVersionsResult"};
+    const struct s3_list list = {.prefix = key};
 
     for (int pages = 0; pages < PAGES_MAX; pages++)
     {
         CPAM_AUTO(s3_page_clear) struct s3_page page = {.root = "ListVersionsResult"};
         bool passed = false;
 
-        CPAM_TRY(versions_page(s3, key, &before, deadline, &page, err));
+        CPAM_TRY(versions_page(s3, &list, 100, &before, deadline, &page, err));
         enum cpam_status status = versions_of(&page, key, fn, arg, &passed, err);
         if (status == CPAM_CANCELLED)
             return CPAM_OK;
         if (status != CPAM_OK || passed || !page.truncated)
             return status;
+        struct s3_page swap = before;
+        before = page;
+        page = swap; /* freed at the end of this round */
+    }
+    return cpam_fail(err, CPAM_UNKNOWN, 0, "the listing of bucket \"%s\" does not end",
+                     s3->settings.bucket);
+}
+
+/*
+ * Versions, markers and prefixes may stand in blocks of their own: one order of keys is made of
+ * them, in which the rows of one key keep theirs.  The first key may be the last of the page before.
+ */
+static enum cpam_status
+check_versions(struct s3_page *page, const struct s3_list *list, const char *last,
+               struct cpam_err *err)
+{
+    const char *before = last != NULL ? last : list->after;
+
+    for (size_t i = 0; i < page->count; i++)
+        page->rows[i].number = i;
+    if (page->count > 1)
+        qsort(page->rows, page->count, sizeof(page->rows[0]), by_key_and_number);
+    for (size_t i = 0; i < page->count; i++)
+    {
+        const char *key = page->rows[i].key;
+
+        if (strncmp(key, list->prefix, strlen(list->prefix)) != 0)
+            return cpam_fail(err, CPAM_UNKNOWN, 0,
+                             "the listing has \"%s\", which was not asked for", key);
+        if (before != NULL && strcmp(key, before) < 0 && !page->rows[i].is_prefix)
+            return cpam_fail(err, CPAM_UNKNOWN, 0,
+                             "the listing goes back: \"%s\" comes after \"%s\"", key, before);
+        before = key;
+    }
+    return CPAM_OK;
+}
+
+enum cpam_status
+s3_list_versions(struct s3 *s3, const struct s3_list *list, s3_entry_fn fn, void *arg,
+                 struct deadline deadline, struct cpam_err *err)
+{
+    CPAM_AUTO(s3_page_clear) struct s3_page before = {.root = "ListVersionsResult"};
+    CPAM_AUTO(free) char *last = NULL;
+
+    for (int pages = 0; pages < PAGES_MAX; pages++)
+    {
+        CPAM_AUTO(s3_page_clear) struct s3_page page = {.root = "ListVersionsResult"};
+
+        CPAM_TRY(versions_page(s3, list, S3_PAGE_MAX, &before, deadline, &page, err));
+        CPAM_TRY(check_versions(&page, list, last, err));
+        for (size_t i = 0; i < page.count; i++)
+        {
+            enum cpam_status status = tell(&page.rows[i], fn, arg, err);
+
+            if (status == CPAM_CANCELLED)
+                return CPAM_OK;
+            if (status != CPAM_OK)
+                return status;
+        }
+        if (!page.truncated)
+            return CPAM_OK;
+        if (page.count > 0)
+            CPAM_TRY(s3_keep(&last, page.rows[page.count - 1].key, err));
         struct s3_page swap = before;
         before = page;
         page = swap; /* freed at the end of this round */

@@ -17,6 +17,7 @@ struct s3_row
     bool is_prefix, is_marker;
     uint64_t size;
     int64_t modified;
+    size_t number; /* for who sorts them: where the page had it */
 };
 
 struct s3_page

@@ -142,6 +142,15 @@ enum cpam_status s3_list(struct s3 *s3, const struct s3_list *list, s3_entry_fn 
 enum cpam_status s3_versions(struct s3 *s3, const char *key, s3_entry_fn fn, void *arg,
                              struct deadline deadline, struct cpam_err *err) CPAM_CHECK;
 
+/*
+ * ListObjectVersions of all keys behind list->after, in byte order of keys (and, if delimited, of
+ * prefixes); of one key its versions and markers, as the store lists them.  What s3_list holds
+ * against a listing is held against this one too.
+ */
+enum cpam_status s3_list_versions(struct s3 *s3, const struct s3_list *list, s3_entry_fn fn,
+                                  void *arg, struct deadline deadline,
+                                  struct cpam_err *err) CPAM_CHECK;
+
 enum s3_versioning
 {
     S3_VERSIONING_UNTOLD, /* the store refused to say, or does not know the question */

@@ -14,6 +14,7 @@ struct s3_store
     char *class_base, *class_wal;
     enum s3_versioning versioning;
     bool asked;          /* versioning has been asked for */
+    int64_t as_of;       /* us since 1970 UTC; 0: now (s3_as_of.c) */
     struct cpam_buf key; /* the whole key of the operation under way */
 };
 
@@ -24,6 +25,16 @@ enum cpam_status s3_store_key(struct s3_store *self, const char *key, const char
 /* Does the bucket keep versions?  Asked once. */
 enum cpam_status s3_store_versioned(struct s3_store *self, struct deadline deadline,
                                     bool *versioned, struct cpam_err *err) CPAM_CHECK;
+
+enum cpam_status s3_store_get(struct store *store, const char *key, const char *version,
+                              const struct store_range *range, struct sink *to,
+                              struct store_info *info, struct cpam_err *err) CPAM_CHECK;
+/* A store lists newest first. */
+void s3_store_oldest_first(struct store_version *versions, size_t count);
+void s3_store_free(struct store *store);
+
+/* For a store that is read as of a moment. */
+extern const struct store_ops s3_as_of_ops;
 
 const char *s3_store_class(const struct s3_store *self, enum store_class class);
 

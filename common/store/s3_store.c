@@ -69,7 +69,7 @@ info_to(const struct s3_info *from, struct store_info *to)
     memcpy(to->version, from->version, sizeof(to->version));
 }
 
-static enum cpam_status
+enum cpam_status
 s3_store_get(struct store *store, const char *key, const char *version,
              const struct store_range *range, struct sink *to, struct store_info *info,
              struct cpam_err *err)
@@ -193,6 +193,18 @@ only_version(struct s3_store *self, const char *full, struct deadline deadline,
     return CPAM_OK;
 }
 
+void
+s3_store_oldest_first(struct store_version *versions, size_t count)
+{
+    for (size_t i = 0; i < count / 2; i++)
+    {
+        struct store_version swap = versions[i];
+
+        versions[i] = versions[count - 1 - i];
+        versions[count - 1 - i] = swap;
+    }
+}
+
 static enum cpam_status
 s3_store_versions(struct store *store, const char *key, struct store_version *out, size_t cap,
                   size_t *count, struct cpam_err *err)
@@ -208,13 +220,7 @@ s3_store_versions(struct store *store, const char *key, struct store_version *ou
     if (!versioned)
         return only_version(self, full, deadline, out, cap, count, err);
     CPAM_TRY(s3_versions(self->s3, full, collect, &collecting, deadline, err));
-    for (size_t i = 0; i < collecting.count / 2; i++)
-    {
-        struct store_version swap = out[i];
-
-        out[i] = out[collecting.count - 1 - i];
-        out[collecting.count - 1 - i] = swap;
-    }
+    s3_store_oldest_first(out, collecting.count);
     *count = collecting.count;
     return CPAM_OK;
 }
@@ -231,7 +237,7 @@ s3_store_remove(struct store *store, const char *key, struct cpam_err *err)
 
 /* --- opening -------------------------------------------------------------------------------- */
 
-static void
+void
 s3_store_free(struct store *store)
 {
     struct s3_store *self = (struct s3_store *) store;
@@ -302,7 +308,8 @@ s3_store_open(struct io *io, const struct s3_store_settings *settings, struct ht
     struct s3_store *self = calloc(1, sizeof(*self));
     if (self == NULL)
         return cpam_fail(err, CPAM_NO_MEMORY, 0, "no memory for a store");
-    self->base.ops = &s3_store_ops;
+    self->base.ops = settings->as_of != 0 ? &s3_as_of_ops : &s3_store_ops;
+    self->as_of = settings->as_of;
     self->base.io = io;
     CPAM_AUTO(store_free) struct store *owner = &self->base;
     CPAM_TRY(joined(&self->prefix, err, prefix, slash, ""));

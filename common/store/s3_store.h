@@ -14,6 +14,8 @@
  *     versions should let its readers ask (s3:GetBucketVersioning, s3:ListBucketVersions).
  *   - put_stream sends parts of 16 MiB and looks at the joined object's length and ETag.
  *   - remove lays a delete marker where the bucket keeps versions.
+ *   - as_of: what a bucket with versions held at a moment, whatever was deleted or put on top of it
+ *     since.  Any other bucket is refused (CPAM_REFUSED), and so is everything but reading.
  */
 #ifndef CPAM_STORE_S3_STORE_H
 #define CPAM_STORE_S3_STORE_H
@@ -32,6 +34,7 @@ struct s3_store_settings
     struct s3_settings s3;
     const char *prefix;                 /* "" or "folder/cluster": no slash at either end */
     const char *class_base, *class_wal; /* storage classes; NULL: the bucket's own */
+    int64_t as_of; /* us since 1970 UTC: read only, and what the bucket held then; 0: now */
 };
 
 /* Asks nothing of the bucket yet.  Keeps http and credentials and frees them, unless it fails. */

@@ -199,6 +199,71 @@ static const struct
     {{LIST(KEY("k") WHOLE)}, CPAM_UNKNOWN, "is no listing"},
 };
 
+#define VERSIONS(more)      "<ListVersionsResult>" more "</ListVersionsResult>"
+#define VERSION_OF(key, id) "<Version><Key>" key "</Key><VersionId>" id "</VersionId></Version>"
+#define MARKER_OF(key, id)                                                                         \
+    "<DeleteMarker><Key>" key "</Key><VersionId>" id "</VersionId></DeleteMarker>"
+#define MORE_AT(key, id)                                                                           \
+    "<IsTruncated>true</IsTruncated><NextKeyMarker>" key "</NextKeyMarker>"                        \
+    "<NextVersionIdMarker>" id "</NextVersionIdMarker>"
+
+/* Of all keys; a key's versions may go on over the page, and markers stand in a block of their own. */
+static const struct
+{
+    const char *pages[3];
+    enum cpam_status status;
+    const char *words;
+} histories[] = {
+    {{VERSIONS(WHOLE)}, CPAM_OK, ""},
+    {{VERSIONS(VERSION_OF("p/a", "2") VERSION_OF("p/a", "1") VERSION_OF("p/b", "3")
+                   MARKER_OF("p/a", "4") DIR("p/aa/") WHOLE)},
+     CPAM_OK,
+     "p/a@2 p/a@1 p/a!@4 p/aa/ p/b@3 "},
+    {{VERSIONS(VERSION_OF("p/a", "2") MORE_AT("p/a", "2")),
+      VERSIONS(VERSION_OF("p/a", "1") VERSION_OF("p/b", "3") WHOLE)},
+     CPAM_OK,
+     "p/a@2 p/a@1 p/b@3 "},
+    {{VERSIONS(VERSION_OF("p/stop", "2") VERSION_OF("p/x", "2") WHOLE)}, CPAM_OK, "p/stop@2 "},
+    {{VERSIONS(VERSION_OF("p/b", "2") MORE_AT("p/b", "2")), VERSIONS(VERSION_OF("p/a", "1") WHOLE)},
+     CPAM_UNKNOWN,
+     "the listing goes back"},
+    {{VERSIONS(VERSION_OF("q/a", "2") WHOLE)}, CPAM_UNKNOWN, "which was not asked for"},
+    {{VERSIONS(VERSION_OF("p/b", "2") MORE_AT("p/b", "2")),
+      VERSIONS(VERSION_OF("p/b", "1") MORE_AT("p/b", "2"))},
+     CPAM_UNKNOWN,
+     "does not say where to go on"},
+    {{VERSIONS(VERSION_OF("p/b", "2") "<IsTruncated>true</IsTruncated>")},
+     CPAM_UNKNOWN,
+     "does not say where to go on"},
+    {{VERSIONS(VERSION_OF("p/b", "2"))}, CPAM_UNKNOWN, "whether it is whole"},
+};
+
+START_TEST(T13_a_listing_of_all_versions_is_whole_or_unknown)
+{
+    const struct s3_list list = {.prefix = "p/", .after = "p/0", .delimited = true};
+    struct fixture f = {0};
+    size_t count = 0;
+    struct cpam_err err;
+
+    for (; count < 3 && histories[_i].pages[count] != NULL; count++)
+        f.answers[count] = (struct fake_answer){.status = 200, .body = histories[_i].pages[count]};
+    open_s3(&f, count);
+    if (histories[_i].status == CPAM_OK)
+    {
+        ck_ok(s3_list_versions(f.s3, &list, see, &f, (struct deadline){0}, &err), &err);
+        ck_assert_str_eq(f.seen, histories[_i].words);
+    }
+    else
+        ck_fails(s3_list_versions(f.s3, &list, see, &f, (struct deadline){0}, &err),
+                 histories[_i].status, histories[_i].words, &err);
+    ck_assert_ptr_nonnull(strstr(f.http.asked, "key-marker=p%2F0&"));
+    if (count > 1)
+        ck_assert_ptr_nonnull(strstr(f.http.asked, "version-id-marker=2&"));
+    ck_assert_uint_eq(f.http.next, count);
+    s3_free(f.s3);
+}
+END_TEST
+
 START_TEST(F5_versions_are_whole_or_unknown)
 {
     struct fixture f = {0};
@@ -421,6 +486,8 @@ suite(void)
     TCase *tcase = tcase_create("list");
 
     tcase_add_loop_test(tcase, S3_listing_is_whole_or_unknown, 0, (int) COUNT_OF(lists));
+    tcase_add_loop_test(tcase, T13_a_listing_of_all_versions_is_whole_or_unknown, 0,
+                        (int) COUNT_OF(histories));
     tcase_add_loop_test(tcase, F5_versions_are_whole_or_unknown, 0, (int) COUNT_OF(versions));
     tcase_add_loop_test(tcase, F5_versioning_is_read, 0, (int) COUNT_OF(configurations));
     tcase_add_loop_test(tcase, S3_completion_is_looked_at, 0, (int) COUNT_OF(completions));
