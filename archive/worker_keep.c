@@ -162,8 +162,7 @@ keep_drain(struct worker *worker, struct lane_thread *thread, struct cpam_err *e
     *status = lane_connect(worker, thread, limits.deadline, err);
     if (*status != CPAM_OK)
         return true;
-    *status = backlog_drain(backlog, repository_repo(thread->repository), worker->data, &limits,
-                            &left, err);
+    *status = backlog_drain(backlog, thread->connection.repo, worker->data, &limits, &left, err);
     if (*status == CPAM_OK && left == 0)
         cpam_log(LOG_INFO, "repository \"%s\" has all that was kept for it", which->name);
     return left > 0;

@@ -8,14 +8,11 @@
 #include <string.h>
 
 #include "base/log.h"
-#include "repo/repo_known.h"
 #include "worker_state.h"
 
 enum
 {
-    IDENTITY_AGE = 1000000,          /* us: then it is looked whether it is the same repository */
-    CREDENTIALS_AGE = 600 * 1000000, /* us: then a connection is opened anew */
-    BACK_OFF = 1000000,              /* us after the first failure, doubled with each */
+    BACK_OFF = 1000000, /* us after the first failure, doubled with each */
     BACK_OFF_MAX = 32 * 1000000,
     ANSWER_MARGIN = 250 * 1000, /* us before the caller's time is over */
     SLOW_LINK = 512 << 10,      /* bytes a second that a large file may take */
@@ -61,30 +58,19 @@ struct pushing
     bool wrong; /* the file is, whatever the repository */
 };
 
+/* Somebody made the repository anew, perhaps: what is known of the old one counts no longer. */
 static void
-disconnect(struct lane_thread *thread)
-{
-    repository_free(thread->repository);
-    thread->repository = NULL;
-}
-
-/* Somebody may have made the repository anew: what is known of the old one counts no longer. */
-static void
-check_identity(struct worker *worker, struct lane_thread *thread, int64_t now)
+forget_former(struct worker *worker, struct lane_thread *thread)
 {
     struct lane *lane = thread->lane;
-    struct cpam_err why;
 
-    if (now - thread->checked < IDENTITY_AGE)
-        return;
-    thread->checked = now;
-    if (repo_still_same(repository_repo(thread->repository), &why) == CPAM_OK)
-        return;
-    cpam_log(LOG_INFO, "repository \"%s\" is opened anew: %s", lane->which->name, why.text);
-    disconnect(thread);
     pthread_mutex_lock(&worker->lock);
-    memset(lane->histories, 0, sizeof(lane->histories));
-    memset(&lane->folders, 0, sizeof(lane->folders));
+    if (thread->connection.number > lane->number)
+    {
+        lane->number = thread->connection.number;
+        memset(lane->histories, 0, sizeof(lane->histories));
+        memset(&lane->folders, 0, sizeof(lane->folders));
+    }
     pthread_mutex_unlock(&worker->lock);
 }
 
@@ -92,25 +78,27 @@ enum cpam_status
 lane_connect(struct worker *worker, struct lane_thread *thread, struct deadline deadline,
              struct cpam_err *err)
 {
-    static const struct repository_purpose purpose = {.for_write = true};
-    int64_t now = worker->io->ops->monotonic(worker->io);
+    enum cpam_status status =
+        repository_shared_connect(thread->lane->shared, &thread->connection, deadline, err);
 
-    if (thread->repository != NULL && now - thread->opened > CREDENTIALS_AGE)
-        disconnect(thread);
-    if (thread->repository != NULL)
-    {
-        repo_store(repository_repo(thread->repository))->deadline = deadline;
-        check_identity(worker, thread, now);
-    }
-    if (thread->repository != NULL)
-        return CPAM_OK;
-    enum cpam_status status = repository_open(worker->io, worker->settings, thread->lane->which,
-                                              purpose, deadline, &thread->repository, err);
-    thread->opened = thread->checked = now;
+    forget_former(worker, thread);
     /* the caller's "not found" and "foreign" are about the file, not about a repository */
     if (status == CPAM_NOT_FOUND || status == CPAM_FOREIGN || status == CPAM_INVALID)
         return err->status = CPAM_REFUSED;
     return status;
+}
+
+static void
+disconnect(struct lane_thread *thread, enum cpam_status why)
+{
+    repository_shared_disconnect(thread->lane->shared, &thread->connection, why);
+}
+
+/* With the lock held: is the lane's memory about the repository this thread is connected to? */
+static bool
+is_current(const struct lane_thread *thread)
+{
+    return thread->connection.number == thread->lane->number;
 }
 
 static bool
@@ -150,17 +138,17 @@ probably_absent(struct pushing *push)
 
     pthread_mutex_lock(&worker->lock);
     known = wal_folders_find(&lane->folders, name, 0);
-    absent = known != NULL && !wal_folder_has(known, name);
+    absent = known != NULL && is_current(push->thread) && !wal_folder_has(known, name);
     list = known == NULL && name->kind == ARCHIVE_SEGMENT && !lane->listing;
     lane->listing |= list;
     pthread_mutex_unlock(&worker->lock);
     if (!list)
         return absent;
-    enum cpam_status status = wal_folder_list(repository_repo(push->thread->repository),
-                                              worker->sysid, name, &folder, &ignored);
+    enum cpam_status status =
+        wal_folder_list(push->thread->connection.repo, worker->sysid, name, &folder, &ignored);
     pthread_mutex_lock(&worker->lock);
     lane->listing = false;
-    if (status == CPAM_OK)
+    if (status == CPAM_OK && is_current(push->thread))
         wal_folders_keep(&lane->folders, &folder);
     pthread_mutex_unlock(&worker->lock);
     return status == CPAM_OK && !wal_folder_has(&folder, name);
@@ -177,14 +165,15 @@ put(struct pushing *push, struct cpam_err *err)
     CPAM_TRY(lane_connect(worker, push->thread, push->deadline, err));
     how.wal.probably_absent = probably_absent(push);
     pthread_mutex_lock(&worker->lock);
-    how.history_there = history_there(lane, push->job);
+    how.history_there = is_current(push->thread) && history_there(lane, push->job);
     pthread_mutex_unlock(&worker->lock);
-    enum cpam_status status = push_item_put_how(repository_repo(push->thread->repository),
-                                                push->job->item, &how, &result, err);
+    enum cpam_status status =
+        push_item_put_how(push->thread->connection.repo, push->job->item, &how, &result, err);
     if (result.history_put)
     {
         pthread_mutex_lock(&worker->lock);
-        remember_history(lane, push->job);
+        if (is_current(push->thread))
+            remember_history(lane, push->job);
         pthread_mutex_unlock(&worker->lock);
     }
     /* the file was looked at before: here what the repository holds is from a version to come */
@@ -201,12 +190,12 @@ push_file(struct pushing *push, struct cpam_err *err)
         push->wrong = true;
         return status;
     }
-    bool kept = push->thread->repository != NULL;
+    bool kept = push->thread->connection.repo != NULL;
     status = put(push, err);
     /* credentials that were replaced, a connection that was closed while it lay idle */
     if (kept && (status == CPAM_REFUSED || status == CPAM_TRANSIENT || status == CPAM_IO))
     {
-        disconnect(push->thread);
+        disconnect(push->thread, status);
         status = put(push, err);
     }
     if (status == CPAM_OK && file_check(push->worker, push->job, err) != CPAM_OK)
@@ -216,7 +205,7 @@ push_file(struct pushing *push, struct cpam_err *err)
     }
     push->wrong = status == CPAM_EXISTS || status == CPAM_FOREIGN;
     if (status != CPAM_OK && status != CPAM_EXISTS)
-        disconnect(push->thread);
+        disconnect(push->thread, status);
     return status;
 }
 
@@ -314,7 +303,7 @@ drain(struct worker *worker, struct lane_thread *thread)
     if (status != CPAM_OK)
     {
         note_failure(lane, &err, now);
-        disconnect(thread);
+        disconnect(thread, status);
     }
     return more;
 }
@@ -326,7 +315,7 @@ take(struct worker *worker, const struct lane_thread *thread)
     const struct lane *lane = thread->lane;
     int64_t now = worker->io->ops->monotonic(worker->io);
 
-    if (thread->repository == NULL && lane->connected > 0)
+    if (thread->connection.repo == NULL && lane->connected > 0)
         return NULL;
     return queue_take(worker->queue, lane->index, worker->ahead && now >= lane->not_before);
 }
@@ -349,7 +338,7 @@ lane_run(struct worker *worker, struct lane_thread *thread)
         }
         else if (!drain(worker, thread) && !worker->stopping)
         {
-            bool connected = thread->repository != NULL;
+            bool connected = thread->connection.repo != NULL;
 
             lane->connected += connected;
             worker_pause(worker, PAUSE);
@@ -357,5 +346,5 @@ lane_run(struct worker *worker, struct lane_thread *thread)
         }
     }
     pthread_mutex_unlock(&worker->lock);
-    disconnect(thread);
+    disconnect(thread, CPAM_OK);
 }

@@ -21,6 +21,7 @@ enum
 {
     STEP = 500 * 1000,        /* us */
     CHECK_EACH = 5 * 1000000, /* us between looks at the data directory */
+    IDENTITY_AGE = 1000000,   /* us for which a repository is taken to be the same */
     ENDING = 5 * 1000000,     /* us for jobs that run when it has to end */
     JOBS_MAX = 16384,         /* in the queue, with what was pushed ahead */
     HOPELESS = 4              /* failures in a row, after which a repository keeps nobody awake */
@@ -280,8 +281,8 @@ run_thread(void *arg, void *context, void *job, struct cpam_err *err)
     return CPAM_OK;
 }
 
-static void
-set_up_lanes(struct worker *worker)
+static enum cpam_status
+set_up_lanes(struct worker *worker, struct cpam_err *err)
 {
     const struct settings *settings = worker->settings;
     size_t each = settings->wal.push_workers * (size_t) 4;
@@ -293,11 +294,20 @@ set_up_lanes(struct worker *worker)
         each = (WORKER_THREADS_MAX - 1) / worker->lane_count;
     for (size_t i = 0; i < worker->lane_count; i++)
     {
-        worker->lanes[i].index = i;
-        worker->lanes[i].which = &settings->repositories[i];
+        struct lane *lane = &worker->lanes[i];
+        const struct repository_shared_spec spec = {.io = worker->io,
+                                                    .settings = settings,
+                                                    .which = &settings->repositories[i],
+                                                    .purpose = {.for_write = true},
+                                                    .believed = IDENTITY_AGE};
+
+        lane->index = i;
+        lane->which = spec.which;
+        CPAM_TRY(repository_shared_new(&spec, &lane->shared, err));
         for (size_t k = 0; k < each; k++)
-            worker->threads[worker->thread_count++].lane = &worker->lanes[i];
+            worker->threads[worker->thread_count++].lane = lane;
     }
+    return CPAM_OK;
 }
 
 static enum cpam_status
@@ -335,7 +345,7 @@ set_up(struct serving *serving, struct worker_request *request, struct cpam_err 
     CPAM_TRY(control_file_read(worker->io, request->data, &control, err));
     worker->sysid = control.sysid;
     worker->segment_size = control.segment_size;
-    set_up_lanes(worker);
+    CPAM_TRY(set_up_lanes(worker, err));
     CPAM_TRY(set_up_queue(worker, err));
     return ready_new(worker->io, request->data, &serving->ready, err);
 }
@@ -400,6 +410,8 @@ worker_serve(struct worker_request *request, struct cpam_err *err)
         status = serve_place(serving, err);
     if (!request->abandoned)
     {
+        for (size_t i = 0; i < SETTINGS_REPOSITORIES_MAX; i++)
+            repository_shared_free(serving->worker.lanes[i].shared);
         queue_free(serving->worker.queue);
         ready_free(serving->ready);
         free(serving);

@@ -12,7 +12,7 @@
 
 #include <stdatomic.h>
 
-#include "cli/repository.h"
+#include "cli/repository_shared.h"
 #include "handoff/server.h"
 #include "repo/wal_folder.h"
 #include "worker/thread.h"
@@ -35,6 +35,7 @@ struct lane
     struct worker *worker;
     size_t index;
     const struct repository_settings *which;
+    struct repository_shared *shared;
 
     /* With the worker's lock held. */
     unsigned failing;     /* failures in a row; 0: it is well */
@@ -43,6 +44,7 @@ struct lane
     size_t connected;     /* threads that wait with an open connection */
     bool draining;        /* one of its threads works on the backlog */
     int64_t next_drain;   /* us, monotonic */
+    uint64_t number;      /* of the connections that the rest is about */
     struct
     {
         uint32_t timeline;
@@ -57,9 +59,8 @@ struct lane
 struct lane_thread
 {
     struct lane *lane;
-    struct repository *repository; /* NULL: to be opened */
-    int64_t opened, checked;       /* us, monotonic */
-    int64_t hangs_at;              /* with the lock held; 0: it does nothing */
+    struct repository_connection connection;
+    int64_t hangs_at; /* with the lock held; 0: it does nothing */
 };
 
 struct asker
@@ -109,7 +110,7 @@ void answer_all(struct worker *worker);
 
 /* worker_lane.c: until the worker stops. */
 void lane_run(struct worker *worker, struct lane_thread *thread);
-/* Opens the thread's repository, or gives the open one this deadline. */
+/* Connects the thread to its repository, or gives the connection this deadline. */
 enum cpam_status lane_connect(struct worker *worker, struct lane_thread *thread,
                               struct deadline deadline, struct cpam_err *err) CPAM_CHECK;
 

@@ -8,22 +8,24 @@
 #include <string.h>
 
 #include "base/log.h"
-#include "cli/repository.h"
+#include "cli/repository_shared.h"
 #include "repo/wal_folder.h"
 
 enum
 {
     BENCH = 20 * 1000 * 1000,   /* us a repository that failed comes last */
     OPENING = 10 * 1000 * 1000, /* us: the most that opening one may take */
+    BELIEVED = 5 * 1000 * 1000, /* us for which a repository is taken to be the same; what is of
+                                   another one is refused whenever it is read */
     LISTED = 60 * 1000 * 1000   /* us that a listing is believed to show every conflict */
 };
 
-struct shared /* one repository */
+struct shared /* one repository; all but the first with the source's lock held */
 {
-    pthread_mutex_t lock; /* held while it is opened */
-    struct repository *repository;
-    int64_t failed;             /* us, monotonic; 0: it works, as far as is known */
-    struct wal_folders folders; /* with the source's lock held */
+    struct repository_shared *repository;
+    int64_t failed;  /* us, monotonic; 0: it works, as far as is known */
+    uint64_t number; /* of the connections that folders is about */
+    struct wal_folders folders;
 };
 
 struct prefetch_source
@@ -31,22 +33,22 @@ struct prefetch_source
     struct io *io;
     const struct settings *settings;
     uint64_t sysid;
-    pthread_mutex_t lock; /* preferred, and failed of each repository */
-    size_t preferred;     /* SETTINGS_REPOSITORIES_MAX: none */
+    pthread_mutex_t lock;
+    size_t preferred; /* SETTINGS_REPOSITORIES_MAX: none */
     struct shared shared[SETTINGS_REPOSITORIES_MAX];
 };
 
 struct prefetch_reader
 {
     struct prefetch_source *source;
-    struct repo *repos[SETTINGS_REPOSITORIES_MAX];
+    struct repository_connection connections[SETTINGS_REPOSITORIES_MAX];
 };
 
 enum cpam_status
 prefetch_source_new(struct io *io, const struct settings *settings, uint64_t sysid,
                     struct prefetch_source **out, struct cpam_err *err)
 {
-    struct prefetch_source *made = calloc(1, sizeof(*made));
+    CPAM_AUTO(prefetch_source_free) struct prefetch_source *made = calloc(1, sizeof(*made));
 
     *out = NULL;
     if (made == NULL)
@@ -56,9 +58,17 @@ prefetch_source_new(struct io *io, const struct settings *settings, uint64_t sys
     made->sysid = sysid;
     made->preferred = SETTINGS_REPOSITORIES_MAX;
     pthread_mutex_init(&made->lock, NULL);
-    for (size_t i = 0; i < SETTINGS_REPOSITORIES_MAX; i++)
-        pthread_mutex_init(&made->shared[i].lock, NULL);
-    *out = made;
+    for (size_t i = 0; i < settings->repository_count; i++)
+    {
+        const struct repository_shared_spec spec = {.io = io,
+                                                    .settings = settings,
+                                                    .which = &settings->repositories[i],
+                                                    .purpose = {.for_read = true},
+                                                    .believed = BELIEVED};
+
+        CPAM_TRY(repository_shared_new(&spec, &made->shared[i].repository, err));
+    }
+    *out = CPAM_STEAL(made);
     return CPAM_OK;
 }
 
@@ -68,10 +78,7 @@ prefetch_source_free(struct prefetch_source *source)
     if (source == NULL)
         return;
     for (size_t i = 0; i < SETTINGS_REPOSITORIES_MAX; i++)
-    {
-        repository_free(source->shared[i].repository);
-        pthread_mutex_destroy(&source->shared[i].lock);
-    }
+        repository_shared_free(source->shared[i].repository);
     pthread_mutex_destroy(&source->lock);
     free(source);
 }
@@ -100,13 +107,20 @@ prefetch_reader_new(struct prefetch_source *source, struct prefetch_reader **out
     return CPAM_OK;
 }
 
+static void
+disconnect(struct prefetch_reader *reader, size_t which, enum cpam_status why)
+{
+    repository_shared_disconnect(reader->source->shared[which].repository,
+                                 &reader->connections[which], why);
+}
+
 void
 prefetch_reader_free(struct prefetch_reader *reader)
 {
     if (reader == NULL)
         return;
-    for (size_t i = 0; i < SETTINGS_REPOSITORIES_MAX; i++)
-        repo_free(reader->repos[i]);
+    for (size_t i = 0; i < reader->source->settings->repository_count; i++)
+        disconnect(reader, i, CPAM_OK);
     free(reader);
 }
 
@@ -143,51 +157,31 @@ note(struct prefetch_source *source, size_t which, bool failed)
     pthread_mutex_unlock(&source->lock);
 }
 
-/* Under its lock.  Whoever waited for the lock while another thread failed does not try again. */
-static enum cpam_status
-open_shared(struct prefetch_source *source, size_t which, int64_t since, struct deadline deadline,
-            struct cpam_err *err)
-{
-    struct shared *shared = &source->shared[which];
-    struct repository_purpose purpose = {.for_read = true};
-    enum cpam_status status;
-    bool failed;
-
-    if (shared->repository != NULL)
-        return CPAM_OK;
-    pthread_mutex_lock(&source->lock);
-    failed = shared->failed >= since;
-    pthread_mutex_unlock(&source->lock);
-    if (failed)
-        return cpam_fail(err, CPAM_TRANSIENT, 0, "repository \"%s\" could not be opened",
-                         source->settings->repositories[which].name);
-    status = repository_open(source->io, source->settings, &source->settings->repositories[which],
-                             purpose, deadline, &shared->repository, err);
-    if (status == CPAM_NOT_FOUND)
-        err->status = status = CPAM_UNKNOWN; /* that there is no repository says nothing */
-    if (status != CPAM_OK)
-        note(source, which, true);
-    return status;
-}
-
-/* A connection of this thread to it. */
+/* This thread's connection to it. */
 static enum cpam_status
 connect_to(struct prefetch_reader *reader, size_t which, struct deadline deadline,
            struct cpam_err *err)
 {
     struct prefetch_source *source = reader->source;
     struct shared *shared = &source->shared[which];
-    int64_t since = source->io->ops->monotonic(source->io);
-    enum cpam_status status;
+    struct repository_connection *connection = &reader->connections[which];
+    struct deadline opening =
+        deadline_sooner(deadline, deadline_after(source->io, OPENING)); /* or looking */
+    enum cpam_status status =
+        repository_shared_connect(shared->repository, connection, opening, err);
 
-    if (reader->repos[which] != NULL)
-        return CPAM_OK;
-    pthread_mutex_lock(&shared->lock);
-    deadline = deadline_sooner(deadline, deadline_after(source->io, OPENING));
-    status = open_shared(source, which, since, deadline, err);
-    pthread_mutex_unlock(&shared->lock);
+    if (status == CPAM_NOT_FOUND)
+        err->status = status = CPAM_UNKNOWN; /* that there is no repository says nothing */
     CPAM_TRY(status);
-    return repo_another(repository_repo(shared->repository), &reader->repos[which], err);
+    repo_store(connection->repo)->deadline = deadline;
+    pthread_mutex_lock(&source->lock);
+    if (connection->number > shared->number)
+    {
+        shared->number = connection->number;
+        memset(&shared->folders, 0, sizeof(shared->folders));
+    }
+    pthread_mutex_unlock(&source->lock);
+    return CPAM_OK;
 }
 
 /* F13, with one listing for all segments of a folder: only a person or a copy of another archive
@@ -197,7 +191,7 @@ no_conflict(struct prefetch_reader *reader, size_t which, const struct archive_n
             struct cpam_err *err)
 {
     struct prefetch_source *source = reader->source;
-    struct repo *repo = reader->repos[which];
+    struct repository_connection *connection = &reader->connections[which];
     const struct wal_folder *known;
     struct wal_folder folder;
     bool conflicts;
@@ -209,13 +203,14 @@ no_conflict(struct prefetch_reader *reader, size_t which, const struct archive_n
     pthread_mutex_unlock(&source->lock);
     if (known == NULL)
     {
-        CPAM_TRY(wal_folder_list(repo, source->sysid, name, &folder, err));
+        CPAM_TRY(wal_folder_list(connection->repo, source->sysid, name, &folder, err));
         conflicts = folder.conflicts;
         pthread_mutex_lock(&source->lock);
-        wal_folders_keep(&source->shared[which].folders, &folder);
+        if (connection->number == source->shared[which].number)
+            wal_folders_keep(&source->shared[which].folders, &folder);
         pthread_mutex_unlock(&source->lock);
     }
-    return conflicts ? wal_archive_conflict(repo, source->sysid, name, err) : CPAM_OK;
+    return conflicts ? wal_archive_conflict(connection->repo, source->sysid, name, err) : CPAM_OK;
 }
 
 static enum cpam_status
@@ -227,9 +222,8 @@ read_from(struct prefetch_reader *reader, size_t which, const char *name, uint32
 
     CPAM_TRY(archive_name_parse(name, &parsed, err));
     CPAM_TRY(connect_to(reader, which, deadline, err));
-    repo_store(reader->repos[which])->deadline = deadline;
     CPAM_TRY(no_conflict(reader, which, &parsed, err));
-    CPAM_TRY(wal_archive_get(reader->repos[which], reader->source->sysid, name,
+    CPAM_TRY(wal_archive_get(reader->connections[which].repo, reader->source->sysid, name,
                              prefetch_file_sink(file), &header, err));
     if (prefetch_file_size(file) != segment_size)
         return cpam_fail(err, CPAM_INVALID, 0,
@@ -276,8 +270,7 @@ prefetch_read(struct prefetch_reader *reader, const char *name, uint32_t segment
         if (prefetch_file_failed(file) || status == CPAM_EXISTS)
             return err->status = status;
         note(source, order[i], true);
-        repo_free(reader->repos[order[i]]);
-        reader->repos[order[i]] = NULL;
+        disconnect(reader, order[i], status);
     }
     return worst;
 }

@@ -28,7 +28,8 @@ struct repo
     struct io *io;
     struct repo_settings settings; /* its texts are the caller's */
     struct store *store;
-    struct keyring *keyring; /* the caller's */
+    struct deadline deadline; /* of what is opened, here and by repo_another() */
+    struct keyring *keyring;  /* the caller's */
     struct seal_session *session;
     struct object_opener *opener;
     struct repo_known *known; /* shared with every repo_another() */
@@ -112,6 +113,7 @@ repo_new(struct io *io, const struct repo_settings *settings, struct keyring *ke
     repo->keyring = keyring;
     CPAM_TRY(settings->opener->open(settings->opener, &repo->store, err));
     repo->store->deadline = deadline_sooner(repo->store->deadline, deadline);
+    repo->deadline = repo->store->deadline;
     *out = CPAM_STEAL(repo);
     return CPAM_OK;
 }
@@ -170,7 +172,7 @@ repo_another(struct repo *repo, struct repo **out, struct cpam_err *err)
     enum cpam_status status;
 
     *out = NULL;
-    status = repo_new(repo->io, &repo->settings, repo->keyring, repo->store->deadline, out, err);
+    status = repo_new(repo->io, &repo->settings, repo->keyring, repo->deadline, out, err);
     if (status != CPAM_OK)
         return prefixed(status, &repo->settings, err);
     repo_known_free((*out)->known);

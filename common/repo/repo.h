@@ -3,7 +3,8 @@
  *
  * repo.json (format-1.md 2.8) names format, UUID, cluster; it is verified before anything else is
  * believed.  An opened repository is used by one thread; repo_another() gives a worker its own
- * connection to the same one (the keyring, which is read-only, is shared and counted).
+ * connection to the same one (the keyring, which is read-only, is shared and counted), and may be
+ * called while another thread uses it.
  */
 #ifndef CPAM_REPO_REPO_H
 #define CPAM_REPO_REPO_H
