@@ -1,9 +1,8 @@
 /*
  * base_push.c - cpam-base-push: a full backup of the database cluster into each required repository.
  *
- * Each repository gets a backup of its own, one after the other, with its own label, start and end:
- * when the second one fails, the first is there and whole, and the exit status says that not all is
- * well.  (Reading the disk once for several repositories is to come.)
+ * The data directory is read once, and the backup has one label everywhere.  A repository that fails
+ * does not keep the others from their backup; the exit status says that not all is well.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -105,47 +104,6 @@ tell_json(struct json_writer *json, const char *repository, const struct backup_
     json_end(json);
 }
 
-static enum cpam_status
-push_into(struct cli *cli, const struct repository_settings *which, struct json_writer *json,
-          struct cpam_err *err)
-{
-    const struct base_push_options *options = cli->options;
-    struct repository_purpose purpose = {.for_write = true};
-    CPAM_AUTO(repository_free) struct repository *repository = NULL;
-    CPAM_AUTO(free) struct backup_summary *summary = malloc(sizeof(*summary));
-    int64_t began = cli->io->ops->monotonic(cli->io);
-
-    if (summary == NULL)
-        return cpam_fail(err, CPAM_NO_MEMORY, 0, "no memory for a backup");
-    CPAM_TRY(repository_open(cli->io, cli->settings, which, purpose, (struct deadline){0},
-                             &repository, err));
-    struct push_request request = {.io = cli->io,
-                                   .settings = cli->settings,
-                                   .repo = repository_repo(repository),
-                                   .workers = options->workers != 0 ? (unsigned) options->workers
-                                                                    : cli->settings->base.workers,
-                                   .archive_wait = options->archive_wait != 0
-                                                       ? options->archive_wait
-                                                       : cli->settings->base.archive_wait,
-                                   .fast = strcmp(options->checkpoint, "fast") == 0,
-                                   .stopped = &stopped};
-    enum cpam_status status = push_backup(&request, summary, err);
-    if (status != CPAM_OK)
-    {
-        if (summary->label[0] != '\0')
-            cpam_err_prefix(err, "backup \"%s\" into repository \"%s\"", summary->label,
-                            which->name);
-        return status;
-    }
-    int64_t took = cli->io->ops->monotonic(cli->io) - began;
-    if (cli->json)
-        tell_json(json, which->name, summary, took);
-    else
-        tell_text(which->name, summary, took);
-    cli->attention |= summary->damaged_pages > 0;
-    return CPAM_OK;
-}
-
 /* What is configured and not built yet is refused, never passed over. */
 static enum cpam_status
 check_settings(const struct settings *settings, struct cpam_err *err)
@@ -165,43 +123,111 @@ check_settings(const struct settings *settings, struct cpam_err *err)
     return CPAM_OK;
 }
 
-/* A failure of one repository does not keep the next one from its backup. */
-static enum cpam_status
-push_all(struct cli *cli, struct json_writer *json, struct cpam_err *err)
+/* The repositories of one push: opened, and what became of the backup in each. */
+struct all
 {
+    const struct repository_settings *which[PACK_REPOS_MAX];
+    struct repository *opened[PACK_REPOS_MAX];
+    struct push_targets targets;
+};
+
+_Static_assert((int) SETTINGS_REPOSITORIES_MAX <= (int) PACK_REPOS_MAX,
+               "packs go into every repository");
+
+static void
+all_clear_scoped_(struct all *all)
+{
+    for (size_t i = 0; i < all->targets.count; i++)
+        repository_free(all->opened[i]);
+    free(all->targets.items);
+}
+
+/* One that can't be opened does not keep the others from their backup. */
+static enum cpam_status
+open_all(struct cli *cli, struct all *all, struct cpam_err *err)
+{
+    static const struct repository_purpose purpose = {.for_write = true};
     const struct settings *settings = cli->settings;
     const struct repository_settings *only = NULL;
-    enum cpam_status first = CPAM_OK;
-    size_t tried = 0;
+    struct push_targets *targets = &all->targets;
 
     if (cli->repo != NULL)
         CPAM_TRY(settings_repository(settings, cli->repo, &only, err));
+    targets->items = calloc(PACK_REPOS_MAX, sizeof(*targets->items));
+    if (targets->items == NULL)
+        return cpam_fail(err, CPAM_NO_MEMORY, 0, "no memory for a backup");
     for (size_t i = 0; i < settings->repository_count; i++)
     {
         const struct repository_settings *which = &settings->repositories[i];
-        struct cpam_err one;
+        struct push_target *target = &targets->items[targets->count];
+        struct repository **opened = &all->opened[targets->count];
 
         if (only == NULL ? !which->required : which != only)
             continue;
-        tried++;
-        enum cpam_status status =
-            stopped == 0
-                ? push_into(cli, which, json, &one)
-                : cpam_fail(&one, CPAM_CANCELLED, 0,
-                            "stopped before repository \"%s\" had its backup", which->name);
-        if (status == CPAM_OK)
-            continue;
-        if (first == CPAM_OK)
-        {
-            first = status;
-            *err = one;
-        }
-        else
-            log_failure(&one);
+        all->which[targets->count++] = which;
+        target->status = repository_open(cli->io, settings, which, purpose, (struct deadline){0},
+                                         opened, &target->err);
+        if (target->status == CPAM_OK)
+            target->repo = repository_repo(*opened);
     }
-    if (tried == 0)
+    if (targets->count == 0)
         return cpam_fail(err, CPAM_USAGE, 0, "no repository is required: name one with --repo");
+    return CPAM_OK;
+}
+
+/* Every repository's backup or failure; the first failure is the answer, the others are logged. */
+static enum cpam_status
+tell_all(struct cli *cli, struct json_writer *json, const struct all *all, int64_t took,
+         struct cpam_err *err)
+{
+    enum cpam_status first = CPAM_OK;
+
+    for (size_t i = 0; i < all->targets.count; i++)
+    {
+        struct push_target *target = &all->targets.items[i];
+        const char *name = all->which[i]->name;
+
+        if (target->stored)
+        {
+            if (cli->json)
+                tell_json(json, name, &target->summary, took);
+            else
+                tell_text(name, &target->summary, took);
+            cli->attention |= target->summary.damaged_pages > 0;
+            continue;
+        }
+        if (target->summary.label[0] != '\0')
+            cpam_err_prefix(&target->err, "backup \"%s\" into repository \"%s\"",
+                            target->summary.label, name);
+        if (first != CPAM_OK)
+            log_failure(&target->err);
+        else
+            *err = target->err;
+        first = first != CPAM_OK ? first : target->status;
+    }
     return first;
+}
+
+static enum cpam_status
+push_all(struct cli *cli, struct json_writer *json, struct cpam_err *err)
+{
+    __attribute__((cleanup(all_clear_scoped_))) struct all all = {.which = {NULL}};
+    const struct base_push_options *options = cli->options;
+    const struct settings *settings = cli->settings;
+    int64_t began = cli->io->ops->monotonic(cli->io);
+
+    CPAM_TRY(open_all(cli, &all, err));
+    struct push_request request = {
+        .io = cli->io,
+        .settings = settings,
+        .targets = all.targets,
+        .workers = options->workers != 0 ? (unsigned) options->workers : settings->base.workers,
+        .archive_wait =
+            options->archive_wait != 0 ? options->archive_wait : settings->base.archive_wait,
+        .fast = strcmp(options->checkpoint, "fast") == 0,
+        .stopped = &stopped};
+    push_backup(&request);
+    return tell_all(cli, json, &all, cli->io->ops->monotonic(cli->io) - began, err);
 }
 
 static enum cpam_status

@@ -27,11 +27,11 @@
 struct push
 {
     const struct push_request *request;
-    struct backup_summary *summary;
+    const struct push_targets *targets;
+    struct backup_summary summary; /* what is the same in all of them */
     struct pgconn *conn;
     struct cpam_buf conninfo;
     struct server_facts facts;
-    struct cluster_record record;
     struct control control; /* as it was before the start */
     struct plan *plan;
     struct pack_set *packs;
@@ -61,14 +61,13 @@ push_clear_scoped_(struct push *push)
     free(push->pg_wal);
 }
 
-/* The right server, and one this repository knows. */
+/* The right server, and one these repositories know. */
 static enum cpam_status
 meet(struct push *push, struct cpam_err *err)
 {
     const struct push_request *request = push->request;
     const char *data = request->settings->postgresql.data;
     uint8_t bytes[CONTROL_FILE_SIZE];
-    enum cpam_status status;
 
     CPAM_TRY(postmaster_conninfo(request->io, data, request->settings->postgresql.connection,
                                  &push->conninfo, err));
@@ -76,17 +75,19 @@ meet(struct push *push, struct cpam_err *err)
                          deadline_after(request->io, CONNECT_TIME), &push->conn, err));
     CPAM_TRY(server_check(request->io, push->conn, data, &push->facts, err));
     CPAM_TRY(control_load(request->io, data, bytes, &push->control, err));
-    status = cluster_record_get(request->repo, push->facts.sysid, &push->record, err);
-    if (status == CPAM_NOT_FOUND)
-        return err->status = CPAM_FOREIGN;
-    if (status != CPAM_OK)
-        return status;
-    if (push->record.segment_size != push->control.segment_size)
-        return cpam_fail(err, CPAM_FOREIGN, 0,
-                         "the cluster is registered with WAL segments of %" PRIu32
-                         " bytes, and has segments of %" PRIu32,
-                         push->record.segment_size, push->control.segment_size);
+    push_targets_meet(push->targets, push->facts.sysid, push->control.segment_size);
     return CPAM_OK;
+}
+
+/* Goes on only while there is somebody to go on for. */
+static enum cpam_status
+somebody(const struct push *push, struct cpam_err *err)
+{
+    if (push->packs != NULL)
+        push_targets_look(push->targets, push->packs);
+    return push_targets_left(push->targets) > 0
+               ? CPAM_OK
+               : cpam_fail(err, CPAM_CANCELLED, 0, "no repository is left for the backup");
 }
 
 static enum cpam_status
@@ -94,22 +95,26 @@ begin(struct push *push, struct cpam_err *err)
 {
     const struct push_request *request = push->request;
     const struct settings *settings = request->settings;
-    struct backup_summary *summary = push->summary;
+    char *label = push->summary.label;
 
     CPAM_TRY(file_make_dirs(request->io, settings->state, 0700, err));
     CPAM_TRY(plan_new(request->io, settings->state, &push->plan, err));
-    CPAM_TRY(backup_reserve(request->repo, settings->base.label_prefix, push->facts.sysid,
-                            summary->label, err));
-    cpam_log(LOG_INFO, "backup \"%s\" into repository \"%s\" begins", summary->label,
-             repo_name(request->repo));
-    struct pack_set_spec packs = {.label = summary->label,
+    CPAM_TRY(push_targets_reserve(request->io, push->targets, settings->base.label_prefix,
+                                  push->facts.sysid, label, err));
+    CPAM_TRY(somebody(push, err));
+    for (size_t i = 0; i < push->targets->count; i++)
+        if (push->targets->items[i].status == CPAM_OK)
+            cpam_log(LOG_INFO, "backup \"%s\" into repository \"%s\" begins", label,
+                     repo_name(push->targets->items[i].repo));
+    struct pack_set_spec packs = {.label = label,
                                   .attempt = 1,
                                   .sysid = push->facts.sysid,
                                   .pack_size = settings->base.pack_size,
-                                  .state = settings->state};
+                                  .state = settings->state,
+                                  .repos = push->targets->count};
     CPAM_TRY(pack_set_new(request->io, &packs, &push->packs, err));
-    CPAM_TRY(backup_start(request->io, push->conn, &push->facts, summary->label, request->fast,
-                          &push->start, err));
+    CPAM_TRY(backup_start(request->io, push->conn, &push->facts, label, request->fast, &push->start,
+                          err));
     return backup_start_check(request->io, settings->postgresql.data, &push->start, err);
 }
 
@@ -160,14 +165,16 @@ copy_files(struct push *push, struct cpam_err *err)
 {
     const struct push_request *request = push->request;
     const char *data = request->settings->postgresql.data;
+    struct repo *repos[PACK_REPOS_MAX];
     uint8_t bytes[CONTROL_FILE_SIZE];
     struct control control;
 
+    push_targets_repos(push->targets, repos);
     if (push->control.data_checksum_version != 0)
         CPAM_TRY(page_findings_new(request->io, push->start.lsn,
                                    push->control.relation_segment_blocks, &push->pages, err));
     CPAM_TRY(progress_new(request->io, "backing up", plan_bytes(push->plan), &push->progress, err));
-    struct push_copy_spec spec = {.repo = request->repo,
+    struct push_copy_spec spec = {.repos = repos,
                                   .plan = push->plan,
                                   .packs = push->packs,
                                   .data = data,
@@ -185,7 +192,7 @@ copy_files(struct push *push, struct cpam_err *err)
                                      .fail =
                                          strcmp(request->settings->base.checksums, "fail") == 0};
 
-        CPAM_TRY(page_report(&report, push->pages, push->summary, err));
+        CPAM_TRY(page_report(&report, push->pages, &push->summary, err));
     }
     CPAM_TRY(control_load(request->io, data, bytes, &control, err));
     return push_copy_text(push->copy, push->control_part, bytes, sizeof(bytes), err);
@@ -218,39 +225,15 @@ stop(struct push *push, struct push_extra extras[2], size_t *count, struct cpam_
     return CPAM_OK;
 }
 
-static enum cpam_status
-wait_for_wal(struct push *push, struct cpam_err *err)
-{
-    const struct push_request *request = push->request;
-    struct backup_summary *summary = push->summary;
-    struct segment first, last;
-    struct push_wal wal = {.sysid = push->facts.sysid,
-                           .timeline = push->stop.label.timeline,
-                           .start = push->start.lsn,
-                           .stop = push->stop.lsn,
-                           .segment_size = push->control.segment_size,
-                           .patience = request->archive_wait,
-                           .stopped = request->stopped};
-    char state[400];
-
-    push_wal_range(&wal, &first, &last);
-    segment_format(first, wal.segment_size, summary->wal_first);
-    segment_format(last, wal.segment_size, summary->wal_last);
-    enum cpam_status status = push_wal_wait(request->repo, &wal, err);
-    if (status == CPAM_DEADLINE)
-    {
-        archiver_state(request->io, push->conn, state, sizeof(state));
-        if (state[0] != '\0')
-            cpam_log(LOG_WARNING, "%s", state);
-    }
-    return status;
-}
-
 static void
-summarize(struct push *push)
+summarize(struct push *push, const struct push_wal *wal)
 {
-    struct backup_summary *summary = push->summary;
+    struct backup_summary *summary = &push->summary;
+    struct segment first, last;
 
+    push_wal_range(wal, &first, &last);
+    segment_format(first, wal->segment_size, summary->wal_first);
+    segment_format(last, wal->segment_size, summary->wal_last);
     summary->sysid = push->facts.sysid;
     snprintf(summary->kind, sizeof(summary->kind), "full");
     memcpy(summary->epoch, summary->label, sizeof(summary->epoch));
@@ -267,11 +250,62 @@ summarize(struct push *push)
     snprintf(summary->tool_version, sizeof(summary->tool_version), "cpam %.20s", CPAM_VERSION);
 }
 
+struct finish
+{
+    struct push *push;
+    struct push_manifest manifest;
+    bool late; /* WAL is missing somewhere, and the server was asked how archiving does */
+};
+
+/* All WAL is in this repository: the backup comes to exist there. */
 static enum cpam_status
-commit(struct push *push, const struct push_extra *extras, size_t extra_count, struct cpam_err *err)
+commit(const struct finish *finish, size_t number, struct cpam_err *err)
+{
+    struct push *push = finish->push;
+    struct push_target *target = &push->targets->items[number];
+
+    target->summary = push->summary;
+    CPAM_TRY(push_manifest_put(target->repo, number, &finish->manifest, &target->summary, err));
+    if (*push->request->stopped != 0)
+        return cpam_fail(err, CPAM_CANCELLED, 0, "the backup was stopped");
+    CPAM_TRY(backup_commit(target->repo, &target->summary, err));
+    target->stored = true;
+    return CPAM_OK;
+}
+
+static void
+on_wal(void *arg, size_t number, enum cpam_status status, struct cpam_err *err)
+{
+    struct finish *finish = arg;
+    const struct push *push = finish->push;
+    char state[400];
+
+    if (status == CPAM_DEADLINE && !finish->late)
+    {
+        finish->late = true;
+        archiver_state(push->request->io, push->conn, state, sizeof(state));
+        if (state[0] != '\0')
+            cpam_log(LOG_WARNING, "%s", state);
+    }
+    if (status == CPAM_OK)
+        status = commit(finish, number, err);
+    if (status != CPAM_OK)
+        push_target_fail(push->targets, number, err);
+}
+
+static void
+finish(struct push *push, const struct push_extra *extras, size_t extra_count)
 {
     struct manifest_setting settings[SERVER_SETTINGS_MAX + 1];
     const struct pgrows *rows = push->facts.settings;
+    struct repo *repos[PACK_REPOS_MAX];
+    struct push_wal wal = {.sysid = push->facts.sysid,
+                           .timeline = push->stop.label.timeline,
+                           .start = push->start.lsn,
+                           .stop = push->stop.lsn,
+                           .segment_size = push->control.segment_size,
+                           .patience = push->request->archive_wait,
+                           .stopped = push->request->stopped};
     size_t count = 0;
 
     for (size_t i = 0; i < rows->rows && count < SERVER_SETTINGS_MAX; i++)
@@ -280,35 +314,46 @@ commit(struct push *push, const struct push_extra *extras, size_t extra_count, s
                 (struct manifest_setting){rows->values[2 * i], rows->values[2 * i + 1]};
     if (push->pg_wal != NULL)
         settings[count++] = (struct manifest_setting){"pg_wal", push->pg_wal};
-    struct push_manifest manifest = {.plan = push->plan,
-                                     .packs = push->packs,
-                                     .extras = extras,
-                                     .extra_count = extra_count,
-                                     .settings = settings,
-                                     .setting_count = count};
+    struct finish finish = {.push = push,
+                            .manifest = {.plan = push->plan,
+                                         .packs = push->packs,
+                                         .extras = extras,
+                                         .extra_count = extra_count,
+                                         .settings = settings,
+                                         .setting_count = count}};
 
-    CPAM_TRY(push_manifest_put(push->request->repo, &manifest, push->summary, err));
-    if (*push->request->stopped != 0)
-        return cpam_fail(err, CPAM_CANCELLED, 0, "the backup was stopped");
-    return backup_commit(push->request->repo, push->summary, err);
+    summarize(push, &wal);
+    push_targets_repos(push->targets, repos);
+    push_wal_wait(push->request->io, repos, &wal, on_wal, &finish);
 }
 
-enum cpam_status
-push_backup(const struct push_request *request, struct backup_summary *summary,
-            struct cpam_err *err)
+static enum cpam_status
+back_up(struct push *push, struct cpam_err *err)
 {
-    __attribute__((cleanup(push_clear_scoped_))) struct push push = {.request = request,
-                                                                     .summary = summary};
     struct push_extra extras[2];
     size_t extra_count = 0;
 
-    memset(summary, 0, sizeof(*summary));
-    CPAM_TRY(meet(&push, err));
-    CPAM_TRY(begin(&push, err));
-    CPAM_TRY(plan_files(&push, err));
-    CPAM_TRY(copy_files(&push, err));
-    CPAM_TRY(stop(&push, extras, &extra_count, err));
-    CPAM_TRY(wait_for_wal(&push, err));
-    summarize(&push);
-    return commit(&push, extras, extra_count, err);
+    CPAM_TRY(meet(push, err));
+    CPAM_TRY(somebody(push, err));
+    CPAM_TRY(begin(push, err));
+    CPAM_TRY(plan_files(push, err));
+    CPAM_TRY(copy_files(push, err));
+    CPAM_TRY(stop(push, extras, &extra_count, err));
+    CPAM_TRY(somebody(push, err));
+    finish(push, extras, extra_count);
+    return CPAM_OK;
+}
+
+void
+push_backup(const struct push_request *request)
+{
+    __attribute__((cleanup(push_clear_scoped_))) struct push push = {.request = request,
+                                                                     .targets = &request->targets};
+    struct cpam_err err, ignored;
+
+    if (push_targets_left(push.targets) == 0 || back_up(&push, &err) == CPAM_OK)
+        return;
+    /* those which failed by themselves have their own reason */
+    if (somebody(&push, &ignored) == CPAM_OK)
+        push_targets_fail(push.targets, &err);
 }

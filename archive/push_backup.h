@@ -1,5 +1,6 @@
 /*
- * push_backup.h - one full backup into one repository, from the first check to the summary.
+ * push_backup.h - one full backup, from the first check to the summaries: the data directory is read
+ * once, whatever the number of repositories it goes into.
  */
 #ifndef CPAM_ARCHIVE_PUSH_BACKUP_H
 #define CPAM_ARCHIVE_PUSH_BACKUP_H
@@ -7,13 +8,13 @@
 #include <signal.h>
 
 #include "cli/settings.h"
-#include "repo/backup.h"
+#include "push_targets.h"
 
 struct push_request
 {
     struct io *io;
     const struct settings *settings;
-    struct repo *repo;
+    struct push_targets targets;
     unsigned workers;
     int64_t archive_wait; /* us */
     bool fast;            /* an immediate checkpoint */
@@ -21,10 +22,11 @@ struct push_request
 };
 
 /*
- * CPAM_OK: the backup exists, and *summary tells of it.  After anything else there is none: what
- * was put has no summary, and the next push takes another label.
+ * Each target comes out with its backup (stored), or with a status other than CPAM_OK and its reason.
+ * A target without a backup has no summary: what was put there counts for nothing, and the next push
+ * takes another label.  One that fails by itself does not keep the others from their backup; what
+ * fails for all (the server, the data directory) is the reason of each that has not failed before.
  */
-enum cpam_status push_backup(const struct push_request *request, struct backup_summary *summary,
-                             struct cpam_err *err) CPAM_CHECK;
+void push_backup(const struct push_request *request);
 
 #endif

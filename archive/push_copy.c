@@ -1,5 +1,5 @@
 /*
- * push_copy.c - jobs, one a part of a file; each worker with its own connection and packs.
+ * push_copy.c - jobs, one a part of a file; each worker with its own connections and packs.
  */
 #include "push_copy.h"
 
@@ -21,7 +21,7 @@ enum
 struct copier
 {
     struct push_copy *copy;
-    struct repo *repo;
+    struct repo *repos[PACK_REPOS_MAX]; /* NULL: dropped */
     struct pack_fill *fill;
     struct page_check *check; /* or NULL */
 };
@@ -50,10 +50,27 @@ copier_free(struct copier *copier)
         return;
     page_check_free(copier->check);
     pack_fill_free(copier->fill);
-    repo_free(copier->repo);
+    for (size_t i = 0; i < PACK_REPOS_MAX; i++)
+        repo_free(copier->repos[i]);
     free(copier);
 }
 CPAM_SCOPED(copier_free, struct copier);
+
+/* A connection to each repository that is left; one to which there is none is dropped. */
+static void
+connect_all(struct copier *copier)
+{
+    const struct push_copy_spec *spec = &copier->copy->spec;
+
+    for (size_t i = 0; i < pack_set_spec(spec->packs)->repos; i++)
+    {
+        struct cpam_err err;
+
+        if (spec->repos[i] != NULL && pack_set_reason(spec->packs, i, &err) == CPAM_OK &&
+            repo_another(spec->repos[i], &copier->repos[i], &err) != CPAM_OK)
+            pack_set_drop(spec->packs, i, &err);
+    }
+}
 
 static enum cpam_status
 copier_start(void *arg, unsigned thread, void **context, struct cpam_err *err)
@@ -65,8 +82,8 @@ copier_start(void *arg, unsigned thread, void **context, struct cpam_err *err)
     if (copier == NULL)
         return cpam_fail(err, CPAM_NO_MEMORY, 0, "no memory for a worker");
     copier->copy = copy;
-    CPAM_TRY(repo_another(copy->spec.repo, &copier->repo, err));
-    CPAM_TRY(pack_fill_new(copier->repo, copy->spec.packs, plan_part_done, copy->spec.plan,
+    connect_all(copier);
+    CPAM_TRY(pack_fill_new(copier->repos, copy->spec.packs, plan_part_done, copy->spec.plan,
                            &copier->fill, err));
     if (copy->spec.pages != NULL)
         CPAM_TRY(page_check_new(copy->spec.pages, &copier->check, err));

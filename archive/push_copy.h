@@ -1,5 +1,5 @@
 /*
- * push_copy.h - reading the planned files with several workers, into packs of one repository.
+ * push_copy.h - reading the planned files once, with several workers, into packs.
  */
 #ifndef CPAM_ARCHIVE_PUSH_COPY_H
 #define CPAM_ARCHIVE_PUSH_COPY_H
@@ -12,7 +12,7 @@
 
 struct push_copy_spec
 {
-    struct repo *repo; /* each worker gets another of it */
+    struct repo *const *repos; /* as many as packs has (pack.h); each worker gets others of them */
     struct plan *plan;
     struct pack_set *packs;
     const char *data;            /* the data directory */

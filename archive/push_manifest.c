@@ -151,17 +151,17 @@ add_entry(void *arg, const struct plan_entry *planned, struct cpam_err *err)
 }
 
 enum cpam_status
-push_manifest_put(struct repo *repo, const struct push_manifest *from,
+push_manifest_put(struct repo *repo, size_t number, const struct push_manifest *from,
                   struct backup_summary *summary, struct cpam_err *err)
 {
     CPAM_AUTO(manifest_writer_free) struct manifest_writer *writer = NULL;
     struct assembly assembly = {.from = from, .summary = summary};
 
     summary->files = summary->bytes = summary->packs = 0;
-    summary->stored_bytes = pack_set_stored(from->packs);
+    summary->stored_bytes = pack_set_stored(from->packs, number);
     CPAM_TRY(manifest_writer_new(repo, summary, from->settings, from->setting_count, &writer, err));
     assembly.writer = writer;
-    CPAM_TRY(pack_set_each(from->packs, add_pack, &assembly, err));
+    CPAM_TRY(pack_set_each(from->packs, number, add_pack, &assembly, err));
     CPAM_TRY(add_tablespaces(&assembly, err));
     CPAM_TRY(plan_each(from->plan, add_entry, &assembly, err));
     CPAM_TRY(add_extras(&assembly, NULL, err));

@@ -24,8 +24,10 @@ struct push_manifest
     size_t setting_count;
 };
 
-/* Stores backup/<label>/manifest and fills the summary's sums and manifest members. */
-enum cpam_status push_manifest_put(struct repo *repo, const struct push_manifest *from,
-                                   struct backup_summary *summary, struct cpam_err *err) CPAM_CHECK;
+/* Stores backup/<label>/manifest in repo, which is the one of this number in from->packs, and fills
+   the summary's sums and manifest members. */
+enum cpam_status push_manifest_put(struct repo *repo, size_t number,
+                                   const struct push_manifest *from, struct backup_summary *summary,
+                                   struct cpam_err *err) CPAM_CHECK;
 
 #endif

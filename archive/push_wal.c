@@ -1,5 +1,5 @@
 /*
- * push_wal.c - asking for one name after the other until all of them are there.
+ * push_wal.c - asking each repository for one name after the other until all of them are there.
  */
 #include "push_wal.h"
 
@@ -41,54 +41,105 @@ missing(const char *name, const struct segment *last, const struct push_wal *wal
     return CPAM_DEADLINE;
 }
 
-/* Once `name` is there; a failure that may pass is waited out like an absence. */
-static enum cpam_status
-wait_for(struct repo *repo, const struct push_wal *wal, const char *name,
-         const struct segment *last, struct deadline deadline, struct cpam_err *err)
+/* How far one repository has come. */
+struct look
 {
-    struct io *io = repo_io(repo);
-    int64_t pause = PAUSE_FIRST;
+    bool pending;
+    bool history; /* it is there, or not needed */
+    struct segment next;
+};
 
-    for (;;)
+/* The name that has to be there next. */
+static void
+next_name(const struct look *look, const struct push_wal *wal, char name[ARCHIVE_NAME_MAX])
+{
+    char text[SEGMENT_NAME_MAX];
+
+    if (!look->history)
+    {
+        snprintf(name, ARCHIVE_NAME_MAX, "%08" PRIX32 ".history", wal->timeline.id);
+        return;
+    }
+    segment_format(look->next, wal->segment_size, text);
+    snprintf(name, ARCHIVE_NAME_MAX, "%s", text);
+}
+
+/* Go on as far as it has come by now.  CPAM_NOT_FOUND: not all is there yet; a failure that may pass
+   is waited out like an absence.  *came: something was there. */
+static enum cpam_status
+look_on(struct repo *repo, const struct push_wal *wal, struct look *look,
+        const struct segment *last, bool *came, struct cpam_err *err)
+{
+    while (look->next.number <= last->number)
     {
         struct object_header header;
-        enum cpam_status status = wal_archive_header(repo, wal->sysid, name, &header, err);
-        int64_t left = deadline_left(io, deadline);
+        char name[ARCHIVE_NAME_MAX];
 
-        if (status == CPAM_OK)
-            return CPAM_OK;
-        if (status != CPAM_NOT_FOUND && status != CPAM_TRANSIENT && status != CPAM_DEADLINE)
-            return status;
-        if (status != CPAM_NOT_FOUND)
-            cpam_log(LOG_WARNING, "%s", err->text);
         if (*wal->stopped != 0)
             return cpam_fail(err, CPAM_CANCELLED, 0, "the backup was stopped");
-        if (left == 0)
-            return missing(name, last, wal, err);
+        next_name(look, wal, name);
+        enum cpam_status status = wal_archive_header(repo, wal->sysid, name, &header, err);
+        if (status == CPAM_TRANSIENT || status == CPAM_DEADLINE)
+        {
+            cpam_log(LOG_WARNING, "%s", err->text);
+            return CPAM_NOT_FOUND;
+        }
+        if (status != CPAM_OK)
+            return status;
+        *came = true;
+        if (look->history)
+            look->next = segment_next(look->next);
+        look->history = true;
+    }
+    return CPAM_OK;
+}
+
+void
+push_wal_wait(struct io *io, struct repo *const *repos, const struct push_wal *wal, push_wal_fn fn,
+              void *arg)
+{
+    struct deadline deadline = deadline_after(io, wal->patience);
+    struct look looks[PACK_REPOS_MAX] = {0};
+    int64_t pause = PAUSE_FIRST;
+    struct segment first, last;
+    size_t pending = 0;
+
+    push_wal_range(wal, &first, &last);
+    for (size_t i = 0; i < PACK_REPOS_MAX; i++)
+    {
+        looks[i] = (struct look){repos[i] != NULL, wal->timeline.id == 1, first};
+        pending += looks[i].pending;
+    }
+    for (;;)
+    {
+        int64_t left = deadline_left(io, deadline);
+        bool came = false;
+
+        for (size_t i = 0; i < PACK_REPOS_MAX; i++)
+        {
+            struct cpam_err err;
+            char name[ARCHIVE_NAME_MAX];
+
+            if (!looks[i].pending)
+                continue;
+            enum cpam_status status = look_on(repos[i], wal, &looks[i], &last, &came, &err);
+            if (status == CPAM_NOT_FOUND && left > 0 && *wal->stopped == 0)
+                continue;
+            next_name(&looks[i], wal, name);
+            if (status == CPAM_NOT_FOUND)
+                status = *wal->stopped != 0
+                             ? cpam_fail(&err, CPAM_CANCELLED, 0, "the backup was stopped")
+                             : missing(name, &last, wal, &err);
+            looks[i].pending = false;
+            pending--;
+            fn(arg, i, status, &err);
+        }
+        if (pending == 0)
+            return;
+        if (came)
+            pause = PAUSE_FIRST;
+        left = deadline_left(io, deadline);
         io->ops->sleep(io, pause < left ? pause : left);
         pause = pause * 2 < PAUSE_LONGEST ? pause * 2 : PAUSE_LONGEST;
     }
-}
-
-enum cpam_status
-push_wal_wait(struct repo *repo, const struct push_wal *wal, struct cpam_err *err)
-{
-    struct deadline deadline = deadline_after(repo_io(repo), wal->patience);
-    struct segment segment, last;
-    char name[ARCHIVE_NAME_MAX];
-
-    push_wal_range(wal, &segment, &last);
-    if (wal->timeline.id > 1)
-    {
-        snprintf(name, sizeof(name), "%08" PRIX32 ".history", wal->timeline.id);
-        CPAM_TRY(wait_for(repo, wal, name, &last, deadline, err));
-    }
-    for (; segment.number <= last.number; segment = segment_next(segment))
-    {
-        char text[SEGMENT_NAME_MAX];
-
-        segment_format(segment, wal->segment_size, text);
-        CPAM_TRY(wait_for(repo, wal, text, &last, deadline, err));
-    }
-    return CPAM_OK;
 }

@@ -113,6 +113,22 @@ uint64_t object_writer_size(const struct object_writer *writer);
 /* The final frame and the tail. */
 enum cpam_status object_writer_finish(struct object_writer *writer, struct object_digest *out,
                                       struct cpam_err *err) CPAM_CHECK;
+
+/*
+ * The frames of a finished object once more, as an object of another repository or another name.
+ * *held is the whole object as the sink got it, and becomes the other one, with a key, a header and
+ * a tail of its own; frames are opened and sealed in their place, one by one, so that any number of
+ * repositories costs one buffer and one compression.  The call after this one goes on from here.
+ *
+ * spec's codec, level, raw_length are those of the object at hand.  held's cap is not grown:
+ * CPAM_INVALID when the other header and stanzas need more.  After a failure *held is one of both
+ * objects' or nobody's; only where `held` was not touched can there be another call.
+ */
+enum cpam_status object_writer_reseal(struct object_writer *writer, struct seal_session *session,
+                                      const struct object_spec *spec, struct cpam_buf *held,
+                                      struct object_digest *out, struct cpam_err *err) CPAM_CHECK;
+/* Bytes of header and stanzas an object of this session starts with. */
+uint32_t object_body_offset(const struct seal_session *session);
 void object_writer_free(struct object_writer *writer);
 CPAM_SCOPED(object_writer_free, struct object_writer);
 

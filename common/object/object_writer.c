@@ -318,6 +318,95 @@ object_writer_finish(struct object_writer *writer, struct object_digest *out, st
     return CPAM_OK;
 }
 
+uint32_t
+object_body_offset(const struct seal_session *session)
+{
+    return (uint32_t) (OBJECT_HEADER_SIZE + session->stanzas.size);
+}
+
+/* Every frame, the final one too, from one key under another; their headers and indices stay. */
+static enum cpam_status
+reseal_frames(struct object_writer *writer, const struct frame_seal *from,
+              const struct frame_seal *to, uint8_t *at, struct sha256 *frames_digest,
+              struct cpam_err *err)
+{
+    for (uint32_t index = 0; index <= writer->frame_count; index++)
+    {
+        uint32_t clen = be32_get(at);
+        uint8_t *coded = at + OBJECT_FRAME_HEADER_SIZE;
+
+        CPAM_TRY(frame_open(from, index, at, coded, clen, coded + clen, coded, err));
+        CPAM_TRY(frame_seal(to, index, at, coded, clen, coded, coded + clen, err));
+        CPAM_TRY(sha256_add(frames_digest, at, (size_t) clen + FRAME_OVERHEAD, err));
+        at += clen + FRAME_OVERHEAD;
+    }
+    return CPAM_OK;
+}
+
+/* header: of the object that *held becomes, whose stanzas are the session's. */
+static enum cpam_status
+reseal_held(struct object_writer *writer, const struct seal_session *session,
+            const uint8_t header[OBJECT_HEADER_SIZE], const struct frame_seal *from,
+            const struct frame_seal *to, struct cpam_buf *held, struct object_digest *out,
+            struct cpam_err *err)
+{
+    CPAM_AUTO(sha256_free) struct sha256 *frames_digest = NULL;
+    uint32_t offset = object_body_offset(session);
+    size_t frames = held->size - writer->body_offset - OBJECT_TAIL_SIZE;
+
+    CPAM_TRY(sha256_new(&frames_digest, err));
+    writer->ended = false; /* from here on *held is half of each */
+    memmove(held->data + offset, held->data + writer->body_offset, frames);
+    memcpy(held->data, header, OBJECT_HEADER_SIZE);
+    if (session->stanzas.size > 0)
+        memcpy(held->data + OBJECT_HEADER_SIZE, session->stanzas.data, session->stanzas.size);
+    CPAM_TRY(reseal_frames(writer, from, to, held->data + offset, frames_digest, err));
+    held->size = offset + frames;
+    CPAM_TRY(object_tail(session, to, frames_digest, out, held->data + held->size, err));
+    held->size += OBJECT_TAIL_SIZE;
+    out->size = held->size;
+    out->raw_size = writer->raw_total;
+    out->body_offset = offset;
+    writer->size = held->size;
+    writer->body_offset = offset;
+    writer->ended = true;
+    return CPAM_OK;
+}
+
+enum cpam_status
+object_writer_reseal(struct object_writer *writer, struct seal_session *session,
+                     const struct object_spec *spec, struct cpam_buf *held,
+                     struct object_digest *out, struct cpam_err *err)
+{
+    uint8_t salt[OBJECT_SALT_SIZE], header[OBJECT_HEADER_SIZE];
+    struct frame_seal from = {.aead = NULL}, to = {.aead = NULL};
+    enum cpam_status status;
+
+    if (!writer->ended || held->size != writer->size)
+        return cpam_fail(err, CPAM_INTERNAL, 0, "an object that is not whole can't be sealed anew");
+    CPAM_TRY(object_spec_check(spec, err));
+    /* what *held is sealed with comes first: the session may be the same one, and get a new key */
+    CPAM_TRY(frame_seal_init(writer->session->key, held->data, false, &from, err));
+    status = seal_session_refresh(session, err);
+    if (status == CPAM_OK)
+        status = object_salt(session, spec, salt, err);
+    session->objects++;
+    if (status == CPAM_OK &&
+        held->cap < held->size - writer->body_offset + object_body_offset(session))
+        status = cpam_fail(err, CPAM_INVALID, 0, "no room for another header of an object");
+    if (status == CPAM_OK)
+        status = object_header_make(session, spec, salt, header, err);
+    if (status == CPAM_OK)
+        status = frame_seal_init(session->key, header, true, &to, err);
+    if (status == CPAM_OK)
+        status = reseal_held(writer, session, header, &from, &to, held, out, err);
+    if (status == CPAM_OK)
+        writer->session = session;
+    aead_free(from.aead);
+    aead_free(to.aead);
+    return status;
+}
+
 void
 object_writer_free(struct object_writer *writer)
 {

@@ -63,10 +63,12 @@ CPAM_SCOPED(backup_list_free, struct backup_list);
 enum cpam_status backup_summary_read(struct repo *repo, const char *label,
                                      struct backup_summary *out, struct cpam_err *err) CPAM_CHECK;
 
-/* Reserve "<prefix><YYYYMMDD>_<HHMMSS>" for now (UTC): intent/<label>, tried again a second later
-   while taken. */
-enum cpam_status backup_reserve(struct repo *repo, const char *prefix, uint64_t sysid,
-                                char label[BACKUP_LABEL_MAX], struct cpam_err *err) CPAM_CHECK;
+/* The label of a backup that begins at `now` (us since 1970): "<prefix><YYYYMMDD>_<HHMMSS>", UTC. */
+enum cpam_status backup_label_at(const char *prefix, int64_t now, char label[BACKUP_LABEL_MAX],
+                                 struct cpam_err *err) CPAM_CHECK;
+/* Reserve it here: intent/<label>.  CPAM_EXISTS: it is taken. */
+enum cpam_status backup_reserve(struct repo *repo, const char *label, uint64_t sysid, int64_t now,
+                                struct cpam_err *err) CPAM_CHECK;
 
 /*
  * Number the backup and put its summary: the moment the backup exists.  Fills seq, prev, digest of

@@ -22,7 +22,6 @@
 
 enum
 {
-    RESERVE_TRIES = 120, /* seconds, at one label a second */
     NUMBER_TRIES = 32,
     RECENT_MAX = 512 /* highest numbers that are looked at to find the last backup */
 };
@@ -68,8 +67,23 @@ sequence_number(const char *key, uint64_t *out)
            text_parse_u64(digits, UINT64_MAX - 1, out, &ignored) == CPAM_OK && *out > 0;
 }
 
-static enum cpam_status
-put_intent(struct repo *repo, const char *label, uint64_t sysid, int64_t now, struct cpam_err *err)
+enum cpam_status
+backup_label_at(const char *prefix, int64_t now, char label[BACKUP_LABEL_MAX], struct cpam_err *err)
+{
+    char when[TEXT_TIME_MAX];
+
+    /* "2026-11-23T15:40:08Z" into "20261123_154008" */
+    text_format_time(now - now % 1000000, when);
+    int length = snprintf(label, BACKUP_LABEL_MAX, "%.50s%.4s%.2s%.2s_%.2s%.2s%.2s", prefix, when,
+                          when + 5, when + 8, when + 11, when + 14, when + 17);
+    if (length >= BACKUP_LABEL_MAX || strlen(prefix) > 49)
+        return cpam_fail(err, CPAM_USAGE, 0, "base.label_prefix \"%.60s\" is too long", prefix);
+    return label_check(label, err);
+}
+
+enum cpam_status
+backup_reserve(struct repo *repo, const char *label, uint64_t sysid, int64_t now,
+               struct cpam_err *err)
 {
     CPAM_AUTO(json_doc_free) json_t *body = NULL;
     char key[LAYOUT_KEY_MAX];
@@ -83,35 +97,6 @@ put_intent(struct repo *repo, const char *label, uint64_t sysid, int64_t now, st
     record_set_time(body, &failed, "created", now);
     CPAM_TRY(record_made(key, failed, err));
     return record_put(repo, key, body, err);
-}
-
-enum cpam_status
-backup_reserve(struct repo *repo, const char *prefix, uint64_t sysid, char label[BACKUP_LABEL_MAX],
-               struct cpam_err *err)
-{
-    struct io *io = repo_io(repo);
-
-    for (int i = 0; i < RESERVE_TRIES; i++)
-    {
-        int64_t now = io->ops->now(io);
-        char when[TEXT_TIME_MAX];
-        enum cpam_status status;
-
-        /* "2026-11-23T15:40:08Z" into "20261123_154008" */
-        text_format_time(now - now % 1000000, when);
-        int length = snprintf(label, BACKUP_LABEL_MAX, "%.50s%.4s%.2s%.2s_%.2s%.2s%.2s", prefix,
-                              when, when + 5, when + 8, when + 11, when + 14, when + 17);
-        if (length >= BACKUP_LABEL_MAX || strlen(prefix) > 49)
-            return cpam_fail(err, CPAM_USAGE, 0, "base.label_prefix \"%.60s\" is too long", prefix);
-        CPAM_TRY(label_check(label, err));
-        status = put_intent(repo, label, sysid, now, err);
-        if (status != CPAM_EXISTS)
-            return status;
-        io->ops->sleep(io, 1000000 - now % 1000000);
-    }
-    return cpam_fail(err, CPAM_EXISTS, 0,
-                     "%d labels in a row are taken: is another backup being started every second?",
-                     RESERVE_TRIES);
 }
 
 /* The file in the state directory that holds a summary until it is stored; label NULL: the one that

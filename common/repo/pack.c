@@ -1,120 +1,30 @@
 /*
- * pack.c - filling packs, putting them, and remembering what is in them.
+ * pack.c - filling packs and putting them, into one repository after the other.
+ *
+ * The first repository that is left is the one whose key a pack is written with; for each further
+ * one the pack is sealed anew in its place.  Two buffers would let two repositories be sent to at
+ * once, and cost pack_size for each of them and each worker; a slow store is better answered with
+ * more workers, which have a pack each under way anyway.
  */
 #include "repo/pack.h"
 
-#include <inttypes.h>
-#include <pthread.h>
 #include <string.h>
 
 #include "repo/layout.h"
 #include "repo/object_read.h"
-#include "repo/spill.h"
-
-struct pack_set
-{
-    struct pack_set_spec spec;
-    char label[BACKUP_LABEL_MAX];
-    struct spill *notes;
-    pthread_mutex_t lock;
-    uint32_t opened;
-    uint64_t *notes_at; /* of each pack, by index: 8 bytes a pack are all that stays in memory */
-    size_t cap;
-    uint64_t stored;
-};
 
 struct pack_writer
 {
-    struct repo *repo;
+    struct repo *repos[PACK_REPOS_MAX]; /* NULL: dropped */
+    size_t count;
     struct pack_set *set;
     struct cpam_buf sealed;
     struct sink *chain;
     struct object_writer *object; /* NULL: no pack is open */
+    size_t first;                 /* the repository whose key it is written with */
+    uint32_t extra;               /* bytes by which the object may be longer in another one */
     struct manifest_pack pack;
 };
-
-enum cpam_status
-pack_set_new(struct io *io, const struct pack_set_spec *spec, struct pack_set **out,
-             struct cpam_err *err)
-{
-    CPAM_AUTO(pack_set_free) struct pack_set *set = calloc(1, sizeof(*set));
-
-    *out = NULL;
-    if (set == NULL)
-        return cpam_fail(err, CPAM_NO_MEMORY, 0, "no memory for the packs of a backup");
-    pthread_mutex_init(&set->lock, NULL);
-    set->spec = *spec;
-    if (spec->pack_size < PACK_SIZE_MIN || spec->pack_size > PACK_SIZE_MAX)
-        return cpam_fail(err, CPAM_USAGE, 0, "base.pack_size is %" PRIu64 ", not %d to %d bytes",
-                         spec->pack_size, PACK_SIZE_MIN, PACK_SIZE_MAX);
-    CPAM_TRY(label_check(spec->label, err));
-    memcpy(set->label, spec->label, strlen(spec->label) + 1);
-    set->spec.label = set->label;
-    CPAM_TRY(spill_new(io, spec->state, &set->notes, err));
-    *out = CPAM_STEAL(set);
-    return CPAM_OK;
-}
-
-void
-pack_set_free(struct pack_set *set)
-{
-    if (set == NULL)
-        return;
-    spill_free(set->notes);
-    pthread_mutex_destroy(&set->lock);
-    free(set->notes_at);
-    free(set);
-}
-
-uint64_t
-pack_set_count(struct pack_set *set)
-{
-    pthread_mutex_lock(&set->lock);
-    uint64_t count = set->opened;
-    pthread_mutex_unlock(&set->lock);
-    return count;
-}
-
-uint64_t
-pack_set_stored(struct pack_set *set)
-{
-    pthread_mutex_lock(&set->lock);
-    uint64_t stored = set->stored;
-    pthread_mutex_unlock(&set->lock);
-    return stored;
-}
-
-static enum cpam_status
-next_index(struct pack_set *set, uint32_t *index, struct cpam_err *err)
-{
-    enum cpam_status status = CPAM_OK;
-
-    pthread_mutex_lock(&set->lock);
-    if (set->opened == MANIFEST_PACKS_MAX)
-        status = cpam_fail(err, CPAM_INVALID, 0,
-                           "a backup of more than %d packs: choose a larger "
-                           "base.pack_size",
-                           MANIFEST_PACKS_MAX);
-    else if (set->opened == set->cap)
-    {
-        size_t cap = set->cap == 0 ? 256 : set->cap * 2;
-        uint64_t *grown = realloc(set->notes_at, cap * sizeof(*grown));
-
-        if (grown == NULL)
-            status = cpam_fail(err, CPAM_NO_MEMORY, 0, "no memory for the packs of a backup");
-        else
-        {
-            for (size_t i = set->cap; i < cap; i++)
-                grown[i] = UINT64_MAX;
-            set->notes_at = grown;
-            set->cap = cap;
-        }
-    }
-    if (status == CPAM_OK)
-        *index = set->opened++;
-    pthread_mutex_unlock(&set->lock);
-    return status;
-}
 
 static void
 close_pack(struct pack_writer *writer)
@@ -124,42 +34,100 @@ close_pack(struct pack_writer *writer)
     writer->sealed.size = 0;
 }
 
+static bool
+gets_it(const struct pack_writer *writer, size_t repo)
+{
+    struct cpam_err ignored;
+
+    return writer->repos[repo] != NULL && pack_set_reason(writer->set, repo, &ignored) == CPAM_OK;
+}
+
+static void
+drop(struct pack_writer *writer, size_t repo, const struct cpam_err *reason)
+{
+    writer->repos[repo] = NULL;
+    pack_set_drop(writer->set, repo, reason);
+}
+
+static struct object_spec
+pack_spec(const struct pack_writer *writer, struct repo *repo)
+{
+    const struct repo_settings *settings = repo_settings(repo);
+
+    return (struct object_spec){.kind = OBJECT_PACK,
+                                .sysid = pack_set_spec(writer->set)->sysid,
+                                .name = writer->pack.key,
+                                .raw_length = OBJECT_LENGTH_UNKNOWN,
+                                .codec = settings->base_codec,
+                                .level = settings->base_level};
+}
+
+/* A session in every repository that is left; the first of them, and how much longer than its the
+   headers of the others are. */
+static enum cpam_status
+meet_repos(struct pack_writer *writer, struct seal_session **first, struct cpam_err *err)
+{
+    enum cpam_status status = CPAM_CANCELLED;
+    uint32_t longest = 0, own = 0;
+
+    *first = NULL;
+    cpam_fail(err, CPAM_CANCELLED, 0, "no repository is left");
+    for (size_t i = 0; i < writer->count; i++)
+    {
+        struct seal_session *session;
+
+        if (!gets_it(writer, i))
+            continue;
+        status = repo_seal(writer->repos[i], &session, err);
+        if (status != CPAM_OK)
+        {
+            drop(writer, i, err);
+            continue;
+        }
+        uint32_t size = object_body_offset(session);
+        if (*first == NULL)
+        {
+            *first = session;
+            writer->first = i;
+            own = size;
+        }
+        longest = size > longest ? size : longest;
+    }
+    writer->extra = longest - own;
+    return *first != NULL ? CPAM_OK : status;
+}
+
 static enum cpam_status
 open_pack(struct pack_writer *writer, struct cpam_err *err)
 {
-    const struct repo_settings *settings = repo_settings(writer->repo);
-    struct pack_set *set = writer->set;
+    const struct pack_set_spec *set = pack_set_spec(writer->set);
     struct manifest_pack *pack = &writer->pack;
     struct seal_session *session;
     char key[LAYOUT_KEY_MAX];
 
     pack->frame_count = 0;
-    CPAM_TRY(next_index(set, &pack->index, err));
-    layout_pack(set->label, set->spec.attempt, pack->index, key);
+    CPAM_TRY(meet_repos(writer, &session, err));
+    CPAM_TRY(pack_set_next(writer->set, &pack->index, err));
+    layout_pack(set->label, set->attempt, pack->index, key);
     memcpy(pack->key, key, sizeof(pack->key));
-    struct object_spec spec = {.kind = OBJECT_PACK,
-                               .sysid = set->spec.sysid,
-                               .name = pack->key,
-                               .raw_length = OBJECT_LENGTH_UNKNOWN,
-                               .codec = settings->base_codec,
-                               .level = settings->base_level};
+    struct object_spec spec = pack_spec(writer, writer->repos[writer->first]);
 
-    CPAM_TRY(repo_seal(writer->repo, &session, err));
-    CPAM_TRY(cpam_buf_reserve(&writer->sealed, set->spec.pack_size, set->spec.pack_size, err));
-    CPAM_TRY(sink_buf_push(&writer->chain, &writer->sealed, set->spec.pack_size, err));
+    CPAM_TRY(cpam_buf_reserve(&writer->sealed, set->pack_size, set->pack_size, err));
+    CPAM_TRY(sink_buf_push(&writer->chain, &writer->sealed, set->pack_size, err));
     return object_writer_new(session, &spec, writer->chain, &writer->object, err);
 }
 
 /* Name taken: only by this very object, whose answer was lost, is it stored. */
 static enum cpam_status
-is_own(struct pack_writer *writer, const struct object_digest *digest, struct cpam_err *err)
+is_own(struct pack_writer *writer, struct repo *repo, const struct object_digest *digest,
+       struct cpam_err *err)
 {
     struct object_want want = {
-        .kind = OBJECT_PACK, .sysid = writer->set->spec.sysid, .name = writer->pack.key};
+        .kind = OBJECT_PACK, .sysid = pack_set_spec(writer->set)->sysid, .name = writer->pack.key};
     struct object_header header;
     struct store_info info;
 
-    CPAM_TRY(object_choose(writer->repo, &want, &header, &info, err));
+    CPAM_TRY(object_choose(repo, &want, &header, &info, err));
     if (memcmp(header.h, digest->h, SHA256_SIZE) != 0 || info.size != digest->size)
         return cpam_fail(err, CPAM_EXISTS, 0,
                          "\"%s\" is taken by something this push did not write", writer->pack.key);
@@ -167,48 +135,68 @@ is_own(struct pack_writer *writer, const struct object_digest *digest, struct cp
 }
 
 static enum cpam_status
-note_pack(struct pack_set *set, const struct manifest_pack *pack, struct cpam_err *err)
+put_copy(struct pack_writer *writer, size_t number, const struct object_digest *digest,
+         struct pack_copy *copy, struct cpam_err *err)
 {
-    CPAM_AUTO(cpam_buf_clear) struct cpam_buf note = {0};
-    size_t frames = pack->frame_count * sizeof(uint32_t);
-    uint64_t at;
+    struct repo *repo = writer->repos[number];
+    enum cpam_status status = store_put_new(repo_store(repo), writer->pack.key, writer->sealed.data,
+                                            writer->sealed.size, STORE_CLASS_BASE, err);
 
-    CPAM_TRY(cpam_buf_append(&note, pack, sizeof(*pack), SPILL_NOTE_MAX, err));
-    CPAM_TRY(cpam_buf_append(&note, pack->clen, frames, SPILL_NOTE_MAX, err));
-    CPAM_TRY(cpam_buf_append(&note, pack->rlen, frames, SPILL_NOTE_MAX, err));
-    CPAM_TRY(spill_add(set->notes, note.data, note.size, &at, err));
-    pthread_mutex_lock(&set->lock);
-    set->notes_at[pack->index] = at;
-    set->stored += pack->size;
-    pthread_mutex_unlock(&set->lock);
+    if (status == CPAM_EXISTS)
+        status = is_own(writer, repo, digest, err);
+    if (status != CPAM_OK)
+        return status;
+    *copy = (struct pack_copy){
+        .stored = true, .size = digest->size, .body_offset = digest->body_offset};
+    memcpy(copy->h, digest->h, SHA256_SIZE);
+    memcpy(copy->d, digest->d, SHA256_SIZE);
     return CPAM_OK;
+}
+
+/* The pack that lies sealed in memory, as an object of this repository. */
+static enum cpam_status
+seal_anew(struct pack_writer *writer, size_t number, struct object_digest *digest,
+          struct cpam_err *err)
+{
+    struct repo *repo = writer->repos[number];
+    struct object_spec spec = pack_spec(writer, repo);
+    struct seal_session *session;
+
+    CPAM_TRY(repo_seal(repo, &session, err));
+    return object_writer_reseal(writer->object, session, &spec, &writer->sealed, digest, err);
 }
 
 static enum cpam_status
 put_pack(struct pack_writer *writer, struct cpam_err *err)
 {
-    struct manifest_pack *pack = &writer->pack;
+    struct pack_copy copies[PACK_REPOS_MAX] = {0};
     struct object_digest digest;
-    enum cpam_status status;
+    enum cpam_status status = CPAM_CANCELLED;
+    size_t stored = 0;
 
+    cpam_fail(err, CPAM_CANCELLED, 0, "no repository is left");
     CPAM_TRY(object_writer_finish(writer->object, &digest, err));
     CPAM_TRY(sink_finish(writer->chain, err));
-    status = store_put_new(repo_store(writer->repo), pack->key, writer->sealed.data,
-                           writer->sealed.size, STORE_CLASS_BASE, err);
-    if (status == CPAM_EXISTS)
-        status = is_own(writer, &digest, err);
-    if (status != CPAM_OK)
+    for (size_t i = writer->first; i < writer->count; i++)
+    {
+        if (!gets_it(writer, i))
+            continue;
+        status = i == writer->first ? CPAM_OK : seal_anew(writer, i, &digest, err);
+        if (status == CPAM_OK)
+            status = put_copy(writer, i, &digest, &copies[i], err);
+        if (status == CPAM_OK)
+            stored++;
+        else
+            drop(writer, i, err);
+    }
+    if (stored == 0)
         return status;
-    memcpy(pack->h, digest.h, SHA256_SIZE);
-    memcpy(pack->d, digest.d, SHA256_SIZE);
-    pack->size = digest.size;
-    pack->body_offset = digest.body_offset;
     close_pack(writer);
-    return note_pack(writer->set, pack, err);
+    return pack_set_note(writer->set, &writer->pack, copies, err);
 }
 
 enum cpam_status
-pack_writer_new(struct repo *repo, struct pack_set *set, struct pack_writer **out,
+pack_writer_new(struct repo *const *repos, struct pack_set *set, struct pack_writer **out,
                 struct cpam_err *err)
 {
     CPAM_AUTO(pack_writer_free) struct pack_writer *writer = calloc(1, sizeof(*writer));
@@ -217,8 +205,9 @@ pack_writer_new(struct repo *repo, struct pack_set *set, struct pack_writer **ou
     if (writer == NULL || (writer->pack.clen = calloc(PACK_FRAMES_MAX, sizeof(uint32_t))) == NULL ||
         (writer->pack.rlen = calloc(PACK_FRAMES_MAX, sizeof(uint32_t))) == NULL)
         return cpam_fail(err, CPAM_NO_MEMORY, 0, "no memory to write packs");
-    writer->repo = repo;
     writer->set = set;
+    writer->count = pack_set_spec(set)->repos;
+    memcpy(writer->repos, repos, writer->count * sizeof(*repos));
     *out = CPAM_STEAL(writer);
     return CPAM_OK;
 }
@@ -229,11 +218,11 @@ pack_writer_frame(struct pack_writer *writer, const void *data, size_t size,
 {
     struct manifest_pack *pack = &writer->pack;
     /* what this frame can add at most: itself, and its entry in the final frame's list */
-    uint64_t most = OBJECT_FRAME_HEADER_SIZE + OBJECT_TAG_SIZE + size + 8;
+    uint64_t most = OBJECT_FRAME_HEADER_SIZE + OBJECT_TAG_SIZE + size + 8 + writer->extra;
 
     if (writer->object != NULL &&
         (pack->frame_count == PACK_FRAMES_MAX ||
-         object_writer_size(writer->object) + most > writer->set->spec.pack_size))
+         object_writer_size(writer->object) + most > pack_set_spec(writer->set)->pack_size))
         CPAM_TRY(put_pack(writer, err));
     if (writer->object == NULL)
         CPAM_TRY(open_pack(writer, err));
@@ -259,29 +248,4 @@ pack_writer_free(struct pack_writer *writer)
     free(writer->pack.clen);
     free(writer->pack.rlen);
     free(writer);
-}
-
-enum cpam_status
-pack_set_each(struct pack_set *set, pack_fn fn, void *arg, struct cpam_err *err)
-{
-    CPAM_AUTO(cpam_buf_clear) struct cpam_buf note = {0};
-
-    for (uint32_t i = 0; i < set->opened; i++)
-    {
-        struct manifest_pack pack;
-
-        if (set->notes_at[i] == UINT64_MAX)
-            return cpam_fail(err, CPAM_INTERNAL, 0, "pack %" PRIu32 " was never put", i);
-        CPAM_TRY(spill_get(set->notes, set->notes_at[i], &note, NULL, err));
-        memcpy(&pack, note.data, sizeof(pack));
-        size_t frames = pack.frame_count * sizeof(uint32_t);
-        CPAM_AUTO(free) uint32_t *lengths = malloc(2 * frames + 1);
-        if (lengths == NULL || note.size != sizeof(pack) + 2 * frames)
-            return cpam_fail(err, CPAM_NO_MEMORY, 0, "no memory for the frames of a pack");
-        memcpy(lengths, note.data + sizeof(pack), 2 * frames);
-        pack.clen = lengths;
-        pack.rlen = lengths + pack.frame_count;
-        CPAM_TRY(fn(arg, &pack, err));
-    }
-    return CPAM_OK;
 }

@@ -60,7 +60,7 @@ part_free(struct part *part)
 }
 
 enum cpam_status
-pack_fill_new(struct repo *repo, struct pack_set *set, pack_part_fn done, void *arg,
+pack_fill_new(struct repo *const *repos, struct pack_set *set, pack_part_fn done, void *arg,
               struct pack_fill **out, struct cpam_err *err)
 {
     CPAM_AUTO(pack_fill_free) struct pack_fill *fill = calloc(1, sizeof(*fill));
@@ -70,7 +70,7 @@ pack_fill_new(struct repo *repo, struct pack_set *set, pack_part_fn done, void *
         return cpam_fail(err, CPAM_NO_MEMORY, 0, "no memory for a frame");
     fill->done = done;
     fill->arg = arg;
-    CPAM_TRY(pack_writer_new(repo, set, &fill->writer, err));
+    CPAM_TRY(pack_writer_new(repos, set, &fill->writer, err));
     *out = CPAM_STEAL(fill);
     return CPAM_OK;
 }

@@ -22,7 +22,8 @@ typedef enum cpam_status (*pack_part_fn)(void *arg, const struct pack_part *part
                                          struct cpam_err *err);
 
 struct pack_fill;
-enum cpam_status pack_fill_new(struct repo *repo, struct pack_set *set, pack_part_fn done,
+/* repos: see pack_writer_new(). */
+enum cpam_status pack_fill_new(struct repo *const *repos, struct pack_set *set, pack_part_fn done,
                                void *arg, struct pack_fill **out, struct cpam_err *err) CPAM_CHECK;
 enum cpam_status pack_fill_begin(struct pack_fill *fill, uint64_t id,
                                  struct cpam_err *err) CPAM_CHECK;

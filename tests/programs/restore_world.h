@@ -86,7 +86,7 @@ world_fill(struct world *self, struct pack_set *set)
     struct cpam_err err;
     CPAM_AUTO(pack_fill_free) struct pack_fill *fill = NULL;
 
-    ck_ok(pack_fill_new(self->repo.repo, set, world_part, self, &fill, &err), &err);
+    ck_ok(pack_fill_new(&self->repo.repo, set, world_part, self, &fill, &err), &err);
     for (size_t i = 0; i < WORLD_FILES; i++)
     {
         ck_ok(pack_fill_begin(fill, i, &err), &err);
@@ -204,7 +204,8 @@ world_begin(struct world *self)
                                  .attempt = 1,
                                  .sysid = REPO_SYSID,
                                  .pack_size = PACK_SIZE_MIN,
-                                 .state = fixture_dir};
+                                 .state = fixture_dir,
+                                 .repos = 1};
     self->summary = (struct backup_summary){.label = "cpam_backup_20261123_160349",
                                             .sysid = REPO_SYSID,
                                             .kind = "full",
@@ -227,9 +228,9 @@ world_begin(struct world *self)
     for (size_t i = 0; i < WORLD_FILES; i++)
         self->summary.bytes += self->files[i].size;
     self->summary.packs = pack_set_count(set);
-    self->summary.stored_bytes = pack_set_stored(set);
+    self->summary.stored_bytes = pack_set_stored(set, 0);
     ck_ok(manifest_writer_new(self->repo.repo, &self->summary, NULL, 0, &writer, &err), &err);
-    ck_ok(pack_set_each(set, world_pack, writer, &err), &err);
+    ck_ok(pack_set_each(set, 0, world_pack, writer, &err), &err);
     world_entries(self, writer);
     ck_ok(manifest_writer_finish(writer, &self->summary, &err), &err);
 }

@@ -24,7 +24,9 @@ copy_all(struct repo_fixture *repo, struct cpam_err *err)
                                 .attempt = 1,
                                 .sysid = REPO_SYSID,
                                 .pack_size = PACK_SIZE_MIN,
-                                .state = fixture_dir};
+                                .state = fixture_dir,
+                                .repos = 1};
+    struct repo *repos[PACK_REPOS_MAX] = {repo->repo};
     char name[16];
 
     CPAM_TRY(plan_new(io_posix(), fixture_dir, &plan, err));
@@ -36,7 +38,7 @@ copy_all(struct repo_fixture *repo, struct cpam_err *err)
         CPAM_TRY(plan_add(plan, &entry, NULL, err));
     }
     CPAM_TRY(pack_set_new(io_posix(), &set, &packs, err));
-    struct push_copy_spec spec = {.repo = repo->repo,
+    struct push_copy_spec spec = {.repos = repos,
                                   .plan = plan,
                                   .packs = packs,
                                   .data = fixture_dir,

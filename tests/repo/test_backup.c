@@ -343,17 +343,20 @@ END_TEST
 
 START_TEST(label_is_reserved_once)
 {
-    char first[BACKUP_LABEL_MAX], second[BACKUP_LABEL_MAX];
+    const int64_t now = INT64_C(1704074400999999);
+    char label[BACKUP_LABEL_MAX], next[BACKUP_LABEL_MAX];
 
-    ck_ok(backup_reserve(self.repo, "cpam_backup_", REPO_SYSID, first, &err), &err);
-    ck_ok(backup_reserve(self.repo, "cpam_backup_", REPO_SYSID, second, &err), &err);
-    ck_assert_uint_eq(strlen(first), strlen("cpam_backup_20240101_020000"));
-    ck_assert_int_ne(strcmp(first, second), 0);
-    ck_fails(backup_reserve(self.repo, "not/a/label", REPO_SYSID, first, &err), CPAM_INVALID,
+    ck_ok(backup_label_at("cpam_backup_", now, label, &err), &err);
+    ck_assert_str_eq(label, "cpam_backup_20240101_020000");
+    ck_ok(backup_label_at("cpam_backup_", now + 1, next, &err), &err);
+    ck_assert_str_eq(next, "cpam_backup_20240101_020001");
+    ck_ok(backup_reserve(self.repo, label, REPO_SYSID, now, &err), &err);
+    ck_assert_int_eq(backup_reserve(self.repo, label, REPO_SYSID, now + 1, &err), CPAM_EXISTS);
+    ck_ok(backup_reserve(self.repo, next, REPO_SYSID, now + 1, &err), &err);
+    ck_fails(backup_label_at("not/a/label", now, label, &err), CPAM_INVALID,
              "is not a backup label", &err);
-    ck_fails(backup_reserve(self.repo,
-                            "a_prefix_that_is_much_longer_than_a_label_may_ever_become_with_it",
-                            REPO_SYSID, first, &err),
+    ck_fails(backup_label_at("a_prefix_that_is_much_longer_than_a_label_may_ever_become_with_it",
+                             now, label, &err),
              CPAM_USAGE, "is too long", &err);
 }
 END_TEST

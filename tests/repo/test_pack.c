@@ -48,14 +48,17 @@ done(void *arg, const struct pack_part *part, struct cpam_err *e)
 static void
 begin(void)
 {
-    struct pack_set_spec spec = {
-        .label = "label", .attempt = 1, .sysid = REPO_SYSID, .pack_size = PACK_SIZE_MIN};
+    struct pack_set_spec spec = {.label = "label",
+                                 .attempt = 1,
+                                 .sysid = REPO_SYSID,
+                                 .pack_size = PACK_SIZE_MIN,
+                                 .repos = 1};
 
     repo_fixture_begin(&self, false);
     spec.state = fixture_dir;
     memset(results, 0, sizeof(results));
     ck_ok(pack_set_new(io_posix(), &spec, &packs, &err), &err);
-    ck_ok(pack_fill_new(self.repo, packs, done, NULL, &fill, &err), &err);
+    ck_ok(pack_fill_new(&self.repo, packs, done, NULL, &fill, &err), &err);
 }
 
 static void
@@ -183,7 +186,7 @@ START_TEST(B2_every_byte_is_found_again_in_few_packs)
         put_part(id);
     ck_ok(pack_fill_finish(fill, &err), &err);
     pack_count = 0;
-    ck_ok(pack_set_each(packs, read_pack, NULL, &err), &err);
+    ck_ok(pack_set_each(packs, 0, read_pack, NULL, &err), &err);
     for (unsigned id = 0; id < 120; id++)
     {
         check_part(id);
@@ -191,8 +194,9 @@ START_TEST(B2_every_byte_is_found_again_in_few_packs)
     }
     ck_assert_uint_eq(pack_set_count(packs), pack_count);
     /* holes are not stored; what is stored fills its packs but for a frame each */
-    ck_assert_uint_le(pack_count, pack_set_stored(packs) / (PACK_SIZE_MIN - PACK_FRAME_SIZE) + 2);
-    ck_assert_uint_lt(pack_set_stored(packs), bytes);
+    ck_assert_uint_le(pack_count,
+                      pack_set_stored(packs, 0) / (PACK_SIZE_MIN - PACK_FRAME_SIZE) + 2);
+    ck_assert_uint_lt(pack_set_stored(packs, 0), bytes);
     for (uint32_t i = 0; i < pack_count; i++)
     {
         cpam_buf_clear(&opened[i].plain);
@@ -224,7 +228,8 @@ START_TEST(fault31_pack_of_another_attempt_is_never_success)
                                  .attempt = 1,
                                  .sysid = REPO_SYSID,
                                  .pack_size = PACK_SIZE_MIN,
-                                 .state = fixture_dir};
+                                 .state = fixture_dir,
+                                 .repos = 1};
     CPAM_AUTO(pack_set_free) struct pack_set *again = NULL;
     CPAM_AUTO(pack_writer_free) struct pack_writer *writer = NULL;
     struct pack_place place;
@@ -232,7 +237,7 @@ START_TEST(fault31_pack_of_another_attempt_is_never_success)
     put_part(3);
     ck_ok(pack_fill_finish(fill, &err), &err);
     ck_ok(pack_set_new(io_posix(), &spec, &again, &err), &err);
-    ck_ok(pack_writer_new(self.repo, again, &writer, &err), &err);
+    ck_ok(pack_writer_new(&self.repo, again, &writer, &err), &err);
     ck_ok(pack_writer_frame(writer, "x", 1, &place, &err), &err);
     ck_fails(pack_writer_finish(writer, &err), CPAM_EXISTS, "is taken by something", &err);
 }
@@ -252,7 +257,7 @@ START_TEST(store_that_fails_ends_it)
     self.bucket.fail_all = CPAM_TRANSIENT;
     put_part(3);
     ck_fails(pack_fill_finish(fill, &err), CPAM_TRANSIENT, "does not want to", &err);
-    ck_assert_int_ne(pack_set_each(packs, read_pack, NULL, &err), CPAM_OK);
+    ck_assert_int_ne(pack_set_each(packs, 0, read_pack, NULL, &err), CPAM_OK);
 }
 END_TEST
 
