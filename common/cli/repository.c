@@ -115,6 +115,8 @@ open_bucket(struct io *io, const struct repository_settings *which, const struct
                .lock_us = which->lock_us},
         .class_base = which->class_base,
         .class_wal = which->class_wal,
+        .max_parts = which->max_parts,
+        .parts_dir = settings->state,
         .as_of = settings->as_of};
 
     CPAM_TRY(cpam_buf_append(&bucket, rest, bucket_size, URL_MAX, err));

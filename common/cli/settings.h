@@ -47,7 +47,8 @@ struct repository_settings
     const char *lock_mode; /* object_lock; NULL: none */
     int64_t lock_us;
     uint64_t bandwidth;
-    unsigned line; /* where it stands in the file, for messages */
+    unsigned max_parts; /* a store takes of one object; 10000 unless told */
+    unsigned line;      /* where it stands in the file, for messages */
 };
 
 struct codec_setting

@@ -78,6 +78,9 @@ const struct setting_def settings_table[] = {
     {"repositories[].object_lock.days", SETTING_NUMBER, SETTING_NEEDED_IN_SECTION,
      offsetof(struct repository_raw, lock_days), 1, 36500, .s3_only = true,
      .help = "How long an object is locked."},
+    {"repositories[].max_parts", SETTING_NUMBER, SETTING_OPTIONAL, REPO(max_parts), 100, 10000,
+     .fallback = "10000", .s3_only = true,
+     .help = "How many parts of one upload the store takes, if fewer than S3's own 10000."},
     {"repositories[].bandwidth", SETTING_SIZE, SETTING_OPTIONAL, REPO(bandwidth), 0,
      (uint64_t) 1 << 50, .fallback = "0", .help = "Bytes a second; 0: no limit."},
 

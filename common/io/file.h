@@ -71,6 +71,11 @@ enum cpam_status file_write_new(struct io *io, const char *path, mode_t mode, co
 enum cpam_status sink_file_new_push(struct sink **chain, struct io *io, const char *path,
                                     mode_t mode, struct cpam_err *err) CPAM_CHECK;
 
+/* A file without a name in dir, open for reading and writing; the caller closes it.  A dir that is not
+   there (a spool or state folder of one's own choice) is made, 0700. */
+enum cpam_status file_open_unnamed(struct io *io, const char *dir, int *fd,
+                                   struct cpam_err *err) CPAM_CHECK;
+
 /* Pumps from fd to the end of the file. */
 enum cpam_status pump_fd(struct io *io, int fd, const char *path, struct sink *chain,
                          struct cpam_err *err) CPAM_CHECK;

@@ -15,7 +15,6 @@
 #include "io/file.h"
 #include "repo/object_read.h"
 #include "repo/quarantine_parts.h"
-#include "repo/spill.h"
 #include "repo/wal_seal.h"
 
 void
@@ -242,7 +241,7 @@ copy_aside(const struct aside *aside, const char *version, struct cpam_err *err)
 
     if (dir == NULL)
         dir = "/var/tmp";
-    enum cpam_status status = spill_open(io, dir, &fd, err);
+    enum cpam_status status = file_open_unnamed(io, dir, &fd, err);
     if (status == CPAM_OK)
         status = copy_through(aside, version, fd, dir, err);
     if (fd >= 0)

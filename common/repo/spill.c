@@ -3,8 +3,6 @@
  */
 #include "repo/spill.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <pthread.h>
 #include <string.h>
 
@@ -21,35 +19,6 @@ struct spill
 };
 
 enum cpam_status
-spill_open(struct io *io, const char *dir, int *fd, struct cpam_err *err)
-{
-    CPAM_AUTO(cpam_buf_clear) struct cpam_buf path = {0};
-    uint8_t random[8];
-
-    *fd = io->ops->open(io, AT_FDCWD, dir, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
-    if (*fd < 0 && errno == ENOENT)
-    {
-        CPAM_TRY(file_make_dirs(io, dir, 0700, err));
-        *fd = io->ops->open(io, AT_FDCWD, dir, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
-    }
-    if (*fd >= 0)
-        return CPAM_OK;
-    if (errno != EOPNOTSUPP && errno != EISDIR)
-        return cpam_fail(err, CPAM_IO, errno, "could not make a file in \"%s\"", dir);
-    /* a file system without O_TMPFILE */
-    if (io->ops->random(io, random, sizeof(random)) != 0)
-        return cpam_fail(err, CPAM_IO, errno, "no random bytes for a name");
-    CPAM_TRY(cpam_buf_printf(&path, 1 << 16, err, "%s/.cpam-", dir));
-    for (size_t i = 0; i < sizeof(random); i++)
-        CPAM_TRY(cpam_buf_printf(&path, 1 << 16, err, "%02x", random[i]));
-    const char *name = cpam_buf_text(&path);
-    if (name == NULL)
-        return cpam_fail(err, CPAM_NO_MEMORY, 0, "no memory for a path");
-    CPAM_TRY(file_open(io, name, O_RDWR | O_CREAT | O_EXCL, 0600, fd, err));
-    return file_unlink(io, name, err);
-}
-
-enum cpam_status
 spill_new(struct io *io, const char *dir, struct spill **out, struct cpam_err *err)
 {
     CPAM_AUTO(spill_free) struct spill *spill = calloc(1, sizeof(*spill));
@@ -63,7 +32,7 @@ spill_new(struct io *io, const char *dir, struct spill **out, struct cpam_err *e
     spill->dir = strdup(dir);
     if (spill->dir == NULL)
         return cpam_fail(err, CPAM_NO_MEMORY, 0, "no memory for a file of notes");
-    CPAM_TRY(spill_open(io, dir, &spill->fd, err));
+    CPAM_TRY(file_open_unnamed(io, dir, &spill->fd, err));
     *out = CPAM_STEAL(spill);
     return CPAM_OK;
 }

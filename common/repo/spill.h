@@ -29,9 +29,4 @@ uint64_t spill_size(struct spill *spill);
 void spill_free(struct spill *spill);
 CPAM_SCOPED(spill_free, struct spill);
 
-/* A file without a name in dir, open for reading and writing; the caller closes it.  A dir that is not
-   there (a spool or state folder of one's own choice) is made, 0700. */
-enum cpam_status spill_open(struct io *io, const char *dir, int *fd,
-                            struct cpam_err *err) CPAM_CHECK;
-
 #endif

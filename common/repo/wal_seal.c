@@ -20,7 +20,6 @@
 #include "base/log.h"
 #include "io/file.h"
 #include "repo/layout.h"
-#include "repo/spill.h"
 
 enum
 {
@@ -137,11 +136,11 @@ open_spill(const struct wal_sealing *sealing, int *fd, struct cpam_err *err)
 {
     struct io *io = repo_io(sealing->repo);
     struct cpam_err ignored;
-    enum cpam_status status = spill_open(io, spool_of(sealing), fd, err);
+    enum cpam_status status = file_open_unnamed(io, spool_of(sealing), fd, err);
 
     if (status == CPAM_OK || repo_settings(sealing->repo)->spool == NULL)
         return status;
-    return spill_open(io, spool_else, fd, &ignored) == CPAM_OK ? CPAM_OK : status;
+    return file_open_unnamed(io, spool_else, fd, &ignored) == CPAM_OK ? CPAM_OK : status;
 }
 
 /* The object into an unlinked file; *fd -1 where that can't be had: then it stays in memory. */

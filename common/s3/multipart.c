@@ -70,16 +70,33 @@ s3_upload_new(struct s3 *s3, const struct s3_put *put, struct deadline deadline,
     return CPAM_OK;
 }
 
+/* What a store answers that takes fewer or smaller parts than S3 does. */
+static void
+hint_parts(const struct s3_upload *upload, uint64_t size, struct cpam_err *err)
+{
+    static const char *const codes[] = {"EntityTooLarge",    "EntityTooSmall", "InvalidArgument",
+                                        "InvalidPartNumber", "TooManyParts",   "InvalidPart"};
+
+    for (size_t i = 0; i < sizeof(codes) / sizeof(codes[0]); i++)
+        if (s3_code_is(upload->s3, codes[i]))
+        {
+            cpam_err_hint(err,
+                          "that was part %zu, of %" PRIu64 " bytes, behind %" PRIu64
+                          " bytes: where the store takes fewer parts of an object than others, say "
+                          "how many with max_parts in its section of the configuration",
+                          upload->count + 1, size, upload->size);
+            return;
+        }
+}
+
 enum cpam_status
-s3_upload_part(struct s3_upload *upload, const void *data, size_t size, struct deadline deadline,
+s3_upload_part(struct s3_upload *upload, const struct http_body *body, struct deadline deadline,
                struct cpam_err *err)
 {
     CPAM_AUTO(http_reply_clear) struct http_reply reply = {0};
     struct s3 *s3 = upload->s3;
-    struct s3_call call = {.method = "PUT",
-                           .doing = "upload a part of",
-                           .key = upload->key,
-                           .body = {.data = data, .fd = -1, .size = size}};
+    struct s3_call call = {
+        .method = "PUT", .doing = "upload a part of", .key = upload->key, .body = *body};
     struct s3_digests digests;
     char number[16];
 
@@ -102,8 +119,12 @@ s3_upload_part(struct s3_upload *upload, const void *data, size_t size, struct d
     s3_call_query(&call, "partNumber", number);
     s3_call_query(&call, "uploadId", upload->id);
     s3_call_header(&call, "Content-MD5", digests.md5_base64);
-    CPAM_TRY(s3_call(s3, &call, deadline, &reply, err));
-    enum cpam_status status = s3_check_etag(&reply, digests.md5_hex, err);
+    enum cpam_status status = s3_call(s3, &call, deadline, &reply, err);
+    if (status == CPAM_REFUSED)
+        hint_parts(upload, body->size, err);
+    if (status != CPAM_OK)
+        return status;
+    status = s3_check_etag(&reply, digests.md5_hex, err);
     if (status != CPAM_OK)
     {
         s3_call_prefix(s3, &call, err);
@@ -112,7 +133,7 @@ s3_upload_part(struct s3_upload *upload, const void *data, size_t size, struct d
     struct part *part = &upload->parts[upload->count++];
     s3_etag_copy(part->etag, http_reply_header(&reply, "ETag"));
     memcpy(part->md5, digests.md5, sizeof(part->md5));
-    upload->size += size;
+    upload->size += body->size;
     return CPAM_OK;
 }
 

@@ -167,8 +167,8 @@ struct s3_upload; /* begun, not completed: freeing it leaves it there, abort fir
 
 enum cpam_status s3_upload_new(struct s3 *s3, const struct s3_put *put, struct deadline deadline,
                                struct s3_upload **out, struct cpam_err *err) CPAM_CHECK;
-/* The next part; each but the last at least 5 MiB. */
-enum cpam_status s3_upload_part(struct s3_upload *upload, const void *data, size_t size,
+/* The next part; each but the last at least 5 MiB.  A refusal of its number or size says so. */
+enum cpam_status s3_upload_part(struct s3_upload *upload, const struct http_body *body,
                                 struct deadline deadline, struct cpam_err *err) CPAM_CHECK;
 /* Completes, then looks (HEAD) whether length and ETag are those of the parts that were sent.
    A completion whose answer got lost is settled by the same look. */

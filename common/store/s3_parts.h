@@ -13,7 +13,9 @@ struct s3_store
     char *prefix; /* "" or "folder/cluster/" */
     char *class_base, *class_wal;
     enum s3_versioning versioning;
-    bool asked;          /* versioning has been asked for */
+    bool asked; /* versioning has been asked for */
+    unsigned max_parts;
+    char *parts_dir;
     int64_t as_of;       /* us since 1970 UTC; 0: now (s3_as_of.c) */
     struct cpam_buf key; /* the whole key of the operation under way */
 };

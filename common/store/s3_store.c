@@ -247,6 +247,7 @@ s3_store_free(struct store *store)
     free(self->prefix);
     free(self->class_base);
     free(self->class_wal);
+    free(self->parts_dir);
     free(store->url);
     free(self);
 }
@@ -311,12 +312,15 @@ s3_store_open(struct io *io, const struct s3_store_settings *settings, struct ht
     self->base.ops = settings->as_of != 0 ? &s3_as_of_ops : &s3_store_ops;
     self->as_of = settings->as_of;
     self->base.io = io;
+    self->max_parts = settings->max_parts != 0 ? settings->max_parts : S3_PARTS_MAX;
     CPAM_AUTO(store_free) struct store *owner = &self->base;
     CPAM_TRY(joined(&self->prefix, err, prefix, slash, ""));
     if (settings->class_base != NULL)
         CPAM_TRY(joined(&self->class_base, err, settings->class_base, "", ""));
     if (settings->class_wal != NULL)
         CPAM_TRY(joined(&self->class_wal, err, settings->class_wal, "", ""));
+    CPAM_TRY(joined(&self->parts_dir, err,
+                    settings->parts_dir != NULL ? settings->parts_dir : "/var/tmp", "", ""));
     CPAM_TRY(joined(&self->base.url, err, "s3://", settings->s3.bucket, ""));
     if (prefix[0] != '\0')
     {

@@ -27,6 +27,8 @@ struct fake_http
     struct http base;
     const struct fake_answer *answers;
     size_t count, next;
+    struct http_body
+        bodies[64];       /* of the first requests: their sizes, and whether a file has them */
     char asked[64 << 10]; /* "METHOD URL\nName: value\n...\n\n" of each request */
     size_t used;
 };
@@ -77,6 +79,8 @@ fake_send(struct http *http, const struct http_request *request, struct http_rep
     fake_note(fake, "\n", "", "", "");
     ck_assert_msg(fake->next < fake->count, "one request too many: %s %s", request->method,
                   request->url);
+    if (fake->next < 64)
+        fake->bodies[fake->next] = request->body;
     const struct fake_answer *answer = &fake->answers[fake->next++];
     if (answer->failure != CPAM_OK)
         return cpam_fail(err, answer->failure, 0, "no connection");

@@ -401,7 +401,9 @@ START_TEST(S3_completion_is_looked_at)
     f.answers[3] = completions[_i].head;
     open_s3(&f, completions[_i].looks ? 4 : 3);
     ck_ok(s3_upload_new(f.s3, &put, (struct deadline){0}, &upload, &err), &err);
-    ck_ok(s3_upload_part(upload, "hello", 5, (struct deadline){0}, &err), &err);
+    ck_ok(s3_upload_part(upload, &(struct http_body){.data = "hello", .fd = -1, .size = 5},
+                         (struct deadline){0}, &err),
+          &err);
     /* a deadline so short that what would be repeated is not */
     struct deadline deadline = repeats ? deadline_after(&f.io.base, 100) : (struct deadline){0};
     if (completions[_i].status == CPAM_OK)
@@ -472,8 +474,9 @@ START_TEST(S2_a_part_that_arrived_otherwise_is_found)
     f.answers[1] = (struct fake_answer) PART;
     open_s3(&f, 2);
     ck_ok(s3_upload_new(f.s3, &put, (struct deadline){0}, &upload, &err), &err);
-    ck_fails(s3_upload_part(upload, "hellO", 5, (struct deadline){0}, &err), CPAM_CORRUPT,
-             "holds other bytes than were sent", &err);
+    ck_fails(s3_upload_part(upload, &(struct http_body){.data = "hellO", .fd = -1, .size = 5},
+                            (struct deadline){0}, &err),
+             CPAM_CORRUPT, "holds other bytes than were sent", &err);
     s3_upload_free(upload);
     s3_free(f.s3);
 }
