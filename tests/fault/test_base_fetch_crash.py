@@ -10,7 +10,7 @@ import crash_states
 import push_world  # finds the harness
 from harness import cluster, cpam, tap, workspace
 
-POINTS = 20
+POINTS = 50
 
 
 class World:
@@ -84,7 +84,7 @@ class World:
 
 
 @tap.limit(900)
-def test_T9_killed_at_20_points_by_call_number(t):
+def test_T9_killed_at_50_points_by_call_number(t):
     w = World(t)
     done, calls, fds = w.fetch()
     t.true(done.returncode in (0, 3), done.stderr)
@@ -133,7 +133,7 @@ def test_T10_an_fsync_that_fails_fails_the_restore(t):
 
 
 @tap.limit(900)
-def test_T9_T10_power_cut_keeps_what_was_answered_and_starts_on_nothing_less(t):
+def test_T9_T10_power_cut_at_50_points_keeps_what_was_answered_and_starts_on_nothing_less(t):
     w = World(t)
     log = f"{w.folder}/log"
     done, _, _ = w.fetch(LOG=log)
@@ -148,7 +148,8 @@ def test_T9_T10_power_cut_keeps_what_was_answered_and_starts_on_nothing_less(t):
              if op.kind in ("rename", "link", "create") and "pg_control" in op.fields]
     t.true(named, "pg_control gets its name")
     points = {len(ops), len(ops) - 1, *range(named[-1] - 2, min(named[-1] + 4, len(ops))),
-              len(ops) // 2}
+              *(len(ops) * number // POINTS for number in range(POINTS))}
+    t.true(len(points) >= POINTS, f"only {len(points)} points")
     count, with_control = 0, 0
     for point in sorted(points):
         for what, chosen in crash_states.choices(ops, point, most=6):
@@ -162,7 +163,7 @@ def test_T9_T10_power_cut_keeps_what_was_answered_and_starts_on_nothing_less(t):
                 if files.get(path) != content:
                     raise AssertionError(f"cut after {point} of {len(ops)}, {what}: it would start, "
                                          f"but {path[len(w.target):]} is not whole")
-    t.note(f"{count} states, {with_control} of them with pg_control")
+    t.note(f"{len(points)} points, {count} states, {with_control} of them with pg_control")
 
 
 if __name__ == "__main__":
