@@ -164,6 +164,24 @@ gather_repository(struct io *io, const struct settings *settings,
     return CPAM_OK;
 }
 
+/* In the order of their start. */
+static enum cpam_status
+note_job(void *arg, const struct running_job *job, struct cpam_err *err)
+{
+    struct info_report *report = arg;
+    size_t at = report->job_count;
+    void *grown = realloc(report->jobs, (at + 1) * sizeof(*report->jobs));
+
+    if (grown == NULL)
+        return cpam_fail(err, CPAM_NO_MEMORY, 0, "out of memory");
+    report->jobs = grown;
+    report->job_count++;
+    for (; at > 0 && report->jobs[at - 1].started > job->started; at--)
+        report->jobs[at] = report->jobs[at - 1];
+    report->jobs[at] = *job;
+    return CPAM_OK;
+}
+
 enum cpam_status
 info_gather(struct io *io, const struct settings *settings, const char *only,
             struct info_report **out, struct cpam_err *err)
@@ -188,6 +206,7 @@ info_gather(struct io *io, const struct settings *settings, const char *only,
         repository->readable =
             gather_repository(io, settings, repository, &repository->err) == CPAM_OK;
     }
+    CPAM_TRY(running_each(io, settings->state, note_job, report, err));
     *out = CPAM_STEAL(report);
     return CPAM_OK;
 }
@@ -210,5 +229,6 @@ info_report_free(struct info_report *report)
         free(repository->findings);
     }
     free(report->repositories);
+    free(report->jobs);
     free(report);
 }

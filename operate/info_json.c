@@ -135,6 +135,21 @@ put_repository(struct json_writer *json, const struct info_repository *repositor
     json_end(json);
 }
 
+static void
+put_job(struct json_writer *json, const struct running_job *job)
+{
+    json_begin_object(json, NULL);
+    json_put_text(json, "program", job->program);
+    json_put_text(json, "name", job->name);
+    json_put_text(json, "where", job->where);
+    json_put_u64(json, "process", job->pid);
+    put_time(json, "since", (int64_t) job->started);
+    json_put_u64(json, "seconds", job->elapsed / 1000000);
+    json_put_u64(json, "done_bytes", job->done);
+    json_put_u64(json, "total_bytes", job->total);
+    json_end(json);
+}
+
 enum cpam_status
 info_json(const struct info_report *report, struct cpam_buf *out, struct cpam_err *err)
 {
@@ -144,6 +159,10 @@ info_json(const struct info_report *report, struct cpam_buf *out, struct cpam_er
     json_put_u64(&json, "schema", INFO_SCHEMA);
     json_put_text(&json, "cluster", report->settings->cluster);
     put_time(&json, "time", report->now);
+    json_begin_array(&json, "running");
+    for (size_t i = 0; i < report->job_count; i++)
+        put_job(&json, &report->jobs[i]);
+    json_end(&json);
     json_begin_array(&json, "repositories");
     for (size_t i = 0; i < report->count; i++)
         put_repository(&json, &report->repositories[i]);

@@ -10,6 +10,7 @@
 
 #include "base/text.h"
 #include "cli/program.h"
+#include "cli/running.h"
 #include "repo/backup.h"
 #include "repo/wal_archive.h"
 
@@ -60,6 +61,8 @@ struct info_report
     int64_t now;
     struct info_repository *repositories;
     size_t count;
+    struct running_job *jobs; /* under way on this host, by their start */
+    size_t job_count;
 };
 
 void info_report_free(struct info_report *report);

@@ -4,6 +4,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "cli/progress.h"
 #include "info_report.h"
 
 struct page
@@ -138,12 +139,25 @@ put_repository(struct page *page, const struct info_report *report,
         PUT(page, "  LOOK: %s\n", repository->findings[i]);
 }
 
+static void
+put_job(struct page *page, const struct running_job *job)
+{
+    char started[TEXT_TIME_MAX], line[PROGRESS_LINE_MAX];
+
+    text_format_time((int64_t) job->started, started);
+    progress_line("so far", job->done, job->total, (int64_t) job->elapsed, 0, line);
+    PUT(page, "Running: %s (process %" PRIu64 ") since %.19sZ\n  %s %s\n  %s\n", job->program,
+        job->pid, started, job->name, job->where, line);
+}
+
 enum cpam_status
 info_text(const struct info_report *report, struct cpam_buf *out, struct cpam_err *err)
 {
     struct page page = {.out = out, .err = err};
 
     PUT(&page, "Cluster \"%s\"\n", report->settings->cluster);
+    for (size_t i = 0; i < report->job_count; i++)
+        put_job(&page, &report->jobs[i]);
     for (size_t i = 0; i < report->count; i++)
     {
         PUT(&page, "\n");

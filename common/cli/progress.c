@@ -16,6 +16,7 @@
 #define SECOND        ((int64_t) 1000000)
 #define SILENT        (2 * SECOND)  /* nothing is shown for what is done sooner */
 #define REDRAW        (SECOND / 5)  /* on a terminal */
+#define TELL          SECOND        /* to cpam-info */
 #define LINE_INTERVAL (30 * SECOND) /* elsewhere */
 
 enum
@@ -30,7 +31,8 @@ struct progress
     const char *what;
     pthread_mutex_t lock;
     uint64_t done, total;
-    int64_t started, next;
+    struct running *running; /* or NULL */
+    int64_t started, next, next_tell;
     bool terminal, shown;
 };
 
@@ -96,6 +98,16 @@ progress_new(struct io *io, const char *what, uint64_t total, struct progress **
 }
 
 void
+progress_show_in(struct progress *progress, struct running *running)
+{
+    pthread_mutex_lock(&progress->lock);
+    progress->running = running;
+    running_tell(running, progress->done, progress->total, 0);
+    progress->next_tell = progress->io->ops->monotonic(progress->io) + TELL;
+    pthread_mutex_unlock(&progress->lock);
+}
+
+void
 progress_total(struct progress *progress, uint64_t total)
 {
     if (progress == NULL)
@@ -145,6 +157,11 @@ progress_add(struct progress *progress, uint64_t bytes)
     int64_t now = progress->io->ops->monotonic(progress->io);
     if (now >= progress->next)
         draw(progress, now);
+    if (progress->running != NULL && now >= progress->next_tell)
+    {
+        running_tell(progress->running, progress->done, progress->total, now - progress->started);
+        progress->next_tell = now + TELL;
+    }
     pthread_mutex_unlock(&progress->lock);
 }
 

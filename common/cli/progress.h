@@ -12,6 +12,7 @@
 
 #include "base/err.h"
 #include "base/scope.h"
+#include "cli/running.h"
 #include "io/io.h"
 
 struct progress;
@@ -19,6 +20,9 @@ struct progress;
 /* `what` is kept ("restoring"); total in bytes, 0 while it is not known. */
 enum cpam_status progress_new(struct io *io, const char *what, uint64_t total,
                               struct progress **out, struct cpam_err *err) CPAM_CHECK;
+
+/* From now on also told to `running` (borrowed; may be NULL), about once a second. */
+void progress_show_in(struct progress *progress, struct running *running);
 
 void progress_total(struct progress *progress, uint64_t total);
 
