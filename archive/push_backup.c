@@ -38,6 +38,7 @@ struct push
     struct page_findings *pages; /* NULL: the cluster has no checksums */
     struct push_copy *copy;
     struct progress *progress;
+    struct running *running; /* in cpam-info; or NULL */
     struct backup_start start;
     struct backup_stop stop;
     char *pg_wal; /* where it lies if it is a link, or NULL */
@@ -51,6 +52,7 @@ push_clear_scoped_(struct push *push)
     push_copy_free(push->copy);
     page_findings_free(push->pages);
     progress_free(push->progress);
+    running_end(push->running);
     pack_set_free(push->packs);
     plan_free(push->plan);
     pgconn_free(push->conn); /* a server still in backup mode ends it now */
@@ -90,6 +92,24 @@ somebody(const struct push *push, struct cpam_err *err)
                : cpam_fail(err, CPAM_CANCELLED, 0, "no repository is left for the backup");
 }
 
+/* From here on cpam-info tells of it. */
+static void
+show(struct push *push)
+{
+    char where[1024] = "into";
+
+    for (size_t i = 0; i < push->targets->count; i++)
+        if (push->targets->items[i].status == CPAM_OK)
+        {
+            size_t used = strlen(where);
+
+            snprintf(where + used, sizeof(where) - used, " \"%.70s\"",
+                     repo_name(push->targets->items[i].repo));
+        }
+    running_begin(push->request->io, push->request->settings->state, "cpam-base-push",
+                  push->summary.label, where, &push->running);
+}
+
 static enum cpam_status
 begin(struct push *push, struct cpam_err *err)
 {
@@ -106,6 +126,7 @@ begin(struct push *push, struct cpam_err *err)
         if (push->targets->items[i].status == CPAM_OK)
             cpam_log(LOG_INFO, "backup \"%s\" into repository \"%s\" begins", label,
                      repo_name(push->targets->items[i].repo));
+    show(push);
     struct pack_set_spec packs = {.label = label,
                                   .attempt = 1,
                                   .sysid = push->facts.sysid,
@@ -174,6 +195,7 @@ copy_files(struct push *push, struct cpam_err *err)
         CPAM_TRY(page_findings_new(request->io, push->start.lsn,
                                    push->control.relation_segment_blocks, &push->pages, err));
     CPAM_TRY(progress_new(request->io, "backing up", plan_bytes(push->plan), &push->progress, err));
+    progress_show_in(push->progress, push->running);
     struct push_copy_spec spec = {.repos = repos,
                                   .plan = push->plan,
                                   .packs = push->packs,

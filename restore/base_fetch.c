@@ -224,7 +224,9 @@ on_wrote(void *arg, uint64_t bytes)
 static enum cpam_status
 fetch_files(struct base_fetch *self, struct cpam_err *err)
 {
-    CPAM_AUTO(progress_free) struct progress *progress = NULL;
+    CPAM_AUTO(running_end) struct running *running = NULL;
+    CPAM_AUTO(progress_free) struct progress *progress = NULL; /* ends before `running` */
+    char where[RESTORE_PATH_MAX + 8];
     struct restore_files files = {
         .io = self->cli->io,
         .repo = self->repo,
@@ -238,6 +240,10 @@ fetch_files(struct base_fetch *self, struct cpam_err *err)
 
     CPAM_TRY(progress_new(self->cli->io, "restoring", self->survey->bytes, &progress, err));
     files.arg = progress;
+    snprintf(where, sizeof(where), "to \"%s\"", self->places->items[0].path);
+    running_begin(self->cli->io, self->cli->settings->state, "cpam-base-fetch",
+                  self->plan.backup->label, where, &running);
+    progress_show_in(progress, running);
     return restore_files(&files, err);
 }
 

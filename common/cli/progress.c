@@ -172,6 +172,8 @@ progress_free(struct progress *progress)
         return;
     if (progress->shown)
         log_bar(NULL);
+    running_tell(progress->running, progress->done, progress->total,
+                 progress->io->ops->monotonic(progress->io) - progress->started);
     pthread_mutex_destroy(&progress->lock);
     free(progress);
 }

@@ -93,7 +93,7 @@ sweep(struct io *io, const char *folder)
 static enum cpam_status
 make_file(struct running *running, const char *state, struct cpam_err *err)
 {
-    char folder[PATH_BYTES - 64];
+    char folder[PATH_BYTES - 64], draft[PATH_BYTES];
 
     if (snprintf(folder, sizeof(folder), "%s/" FOLDER, state) >= (int) sizeof(folder))
         return cpam_fail(err, CPAM_INVALID, 0, "\"%s\" is too long a path", state);
@@ -101,12 +101,16 @@ make_file(struct running *running, const char *state, struct cpam_err *err)
     sweep(running->io, folder);
     snprintf(running->path, sizeof(running->path), "%s/%s-%ld", folder, running->job.program,
              (long) getpid());
-    CPAM_TRY(file_open(running->io, running->path,
-                       O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600, &running->fd,
-                       err));
+    /* whole and locked before it has its name: until then nobody else looks at it */
+    snprintf(draft, sizeof(draft), "%s/.%s-%ld", folder, running->job.program, (long) getpid());
+    CPAM_TRY(file_open(running->io, draft, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW,
+                       0600, &running->fd, err));
     if (flock(running->fd, LOCK_EX | LOCK_NB) != 0)
-        return cpam_fail(err, CPAM_IO, errno, "could not lock \"%s\"", running->path);
-    return write_job(running, err);
+        return cpam_fail(err, CPAM_IO, errno, "could not lock \"%s\"", draft);
+    CPAM_TRY(write_job(running, err));
+    if (running->io->ops->rename(running->io, AT_FDCWD, draft, running->path) != 0)
+        return cpam_fail(err, CPAM_IO, errno, "could not rename \"%s\"", draft);
+    return CPAM_OK;
 }
 
 void
