@@ -136,9 +136,10 @@ def test_B8_a_signal_between_two_repositories_is_no_success(t):
     process.send_signal(signal.SIGTERM)
     _, err = process.communicate(timeout=180)
     t.equal(len(w.labels()), 1, "backups in the first repository")
-    t.equal(glob.glob(f"{w.folder}/second/demo/backup/*"), [], "backups in the second")
+    t.equal(glob.glob(f"{w.folder}/second/demo/backup/*/summary.json"), [],
+            "backups in the second")
     t.equal(process.returncode, 1, err)
-    t.holds(err, ['stopped before repository "second" had its backup'])
+    t.holds(err, ["second", "the backup was stopped"])
 
 
 @tap.limit(900)
