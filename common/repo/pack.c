@@ -207,7 +207,8 @@ pack_writer_new(struct repo *const *repos, struct pack_set *set, struct pack_wri
         return cpam_fail(err, CPAM_NO_MEMORY, 0, "no memory to write packs");
     writer->set = set;
     writer->count = pack_set_spec(set)->repos;
-    memcpy(writer->repos, repos, writer->count * sizeof(*repos));
+    for (size_t i = 0; i < writer->count; i++)
+        writer->repos[i] = repos[i];
     *out = CPAM_STEAL(writer);
     return CPAM_OK;
 }
