@@ -13,6 +13,7 @@
 #include "base/text.h"
 #include "cli/program.h"
 #include "cli/repository.h"
+#include "io/pace.h"
 #include "push_backup.h"
 #include "worker/worker.h"
 
@@ -20,14 +21,21 @@ struct base_push_options
 {
     uint64_t workers;     /* 0: as configured */
     int64_t archive_wait; /* us; 0: as configured */
+    uint64_t max_rate;    /* bytes a second; RATE_CONFIGURED: as configured */
     const char *checkpoint;
 };
+
+#define RATE_CONFIGURED UINT64_MAX
+#define RATE_MIN        ((uint64_t) PACE_TAKE_MAX) /* less would make single requests take forever */
+#define RATE_MAX        ((uint64_t) 1 << 50)
 
 static const struct option_def rows[] = {
     {"workers", 0, OPTION_COUNT, "N", offsetof(struct base_push_options, workers), 1,
      WORKER_THREADS_MAX, NULL, "read and send with N threads (base.workers)"},
     {"archive-wait", 0, OPTION_DURATION, "TIME", offsetof(struct base_push_options, archive_wait),
      0, INT64_C(86400000000), NULL, "wait this long for the WAL it needs (base.archive_wait)"},
+    {"max-rate", 0, OPTION_SIZE, "SIZE", offsetof(struct base_push_options, max_rate), 0, RATE_MAX,
+     NULL, "read and send at most SIZE bytes a second (base.max_rate)"},
     {"checkpoint", 0, OPTION_CHOICE, "HOW", offsetof(struct base_push_options, checkpoint), 0, 0,
      "fast|spread", "begin with a checkpoint at once, or spread out"},
 };
@@ -118,14 +126,13 @@ check_settings(const struct settings *settings, struct cpam_err *err)
                          "database host");
     if (strcmp(settings->base.mode, "incremental") == 0)
         return cpam_fail(err, CPAM_USAGE, 0, "base.mode: incremental is not built yet");
-    if (settings->base.max_rate != 0)
-        return cpam_fail(err, CPAM_USAGE, 0, "base.max_rate is not built yet");
     return CPAM_OK;
 }
 
 /* The repositories of one push: opened, and what became of the backup in each. */
 struct all
 {
+    struct pace *read, *send; /* base.max_rate; or NULL */
     const struct repository_settings *which[PACK_REPOS_MAX];
     struct repository *opened[PACK_REPOS_MAX];
     struct push_targets targets;
@@ -140,14 +147,46 @@ all_clear_scoped_(struct all *all)
     for (size_t i = 0; i < all->targets.count; i++)
         repository_free(all->opened[i]);
     free(all->targets.items);
+    pace_free(all->send); /* the repositories used it */
+    pace_free(all->read);
+}
+
+static unsigned
+workers_of(const struct cli *cli)
+{
+    const struct base_push_options *options = cli->options;
+
+    return options->workers != 0 ? (unsigned) options->workers : cli->settings->base.workers;
+}
+
+/* Reading has a rate and sending has one, whatever the number of workers and repositories. */
+static enum cpam_status
+limit(const struct cli *cli, struct all *all, struct cpam_err *err)
+{
+    const struct base_push_options *options = cli->options;
+    uint64_t rate =
+        options->max_rate != RATE_CONFIGURED ? options->max_rate : cli->settings->base.max_rate;
+
+    if (rate == 0)
+        return CPAM_OK;
+    if (rate < RATE_MIN)
+        return cpam_fail(err, CPAM_USAGE, 0,
+                         "a rate of %" PRIu64 " bytes a second is too low for a backup; 64KiB is "
+                         "the least, and 0 is no limit (--max-rate, base.max_rate)",
+                         rate);
+    CPAM_TRY(pace_new(cli->io, rate, NULL, &all->read, err));
+    return pace_new(cli->io, rate, NULL, &all->send, err);
 }
 
 /* One that can't be opened does not keep the others from their backup. */
 static enum cpam_status
 open_all(struct cli *cli, struct all *all, struct cpam_err *err)
 {
-    static const struct repository_purpose purpose = {.for_write = true};
     const struct settings *settings = cli->settings;
+    const struct repository_purpose purpose = {.for_write = true,
+                                               .send = all->send,
+                                               .senders = workers_of(cli) *
+                                                          (unsigned) settings->repository_count};
     const struct repository_settings *only = NULL;
     struct push_targets *targets = &all->targets;
 
@@ -216,16 +255,18 @@ push_all(struct cli *cli, struct json_writer *json, struct cpam_err *err)
     const struct settings *settings = cli->settings;
     int64_t began = cli->io->ops->monotonic(cli->io);
 
+    CPAM_TRY(limit(cli, &all, err));
     CPAM_TRY(open_all(cli, &all, err));
-    struct push_request request = {
-        .io = cli->io,
-        .settings = settings,
-        .targets = all.targets,
-        .workers = options->workers != 0 ? (unsigned) options->workers : settings->base.workers,
-        .archive_wait =
-            options->archive_wait != 0 ? options->archive_wait : settings->base.archive_wait,
-        .fast = strcmp(options->checkpoint, "fast") == 0,
-        .stopped = &stopped};
+    struct push_request request = {.io = cli->io,
+                                   .settings = settings,
+                                   .targets = all.targets,
+                                   .workers = workers_of(cli),
+                                   .read = all.read,
+                                   .archive_wait = options->archive_wait != 0
+                                                       ? options->archive_wait
+                                                       : settings->base.archive_wait,
+                                   .fast = strcmp(options->checkpoint, "fast") == 0,
+                                   .stopped = &stopped};
     push_backup(&request);
     return tell_all(cli, json, &all, cli->io->ops->monotonic(cli->io) - began, err);
 }
@@ -259,7 +300,10 @@ run(struct cli *cli, struct cpam_err *err)
 static void
 defaults(void *options)
 {
-    ((struct base_push_options *) options)->checkpoint = "fast";
+    struct base_push_options *push = options;
+
+    push->checkpoint = "fast";
+    push->max_rate = RATE_CONFIGURED;
 }
 
 int

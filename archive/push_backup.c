@@ -203,6 +203,7 @@ copy_files(struct push *push, struct cpam_err *err)
                                   .pages = push->pages,
                                   .workers = request->workers,
                                   .progress = push->progress,
+                                  .read = request->read,
                                   .stopped = request->stopped};
     CPAM_TRY(push_copy_new(request->io, &spec, &push->copy, err));
     CPAM_TRY(push_copy_files(push->copy, err));

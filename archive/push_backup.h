@@ -17,6 +17,7 @@ struct push_request
     struct push_targets targets;
     unsigned workers;
     int64_t archive_wait; /* us */
+    struct pace *read;    /* a limit of reading the data directory; or NULL */
     bool fast;            /* an immediate checkpoint */
     const volatile sig_atomic_t *stopped;
 };

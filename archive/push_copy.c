@@ -14,7 +14,8 @@
 
 enum
 {
-    QUEUE = 256 /* jobs that wait */
+    QUEUE = 256,            /* jobs that wait */
+    LOOK_AGAIN = 100 * 1000 /* us, for a signal */
 };
 
 /* What one worker owns.  The main thread may use it while no job runs. */
@@ -102,6 +103,23 @@ go_on(const struct push_copy *copy, struct cpam_err *err)
     return CPAM_OK;
 }
 
+/* Until `bytes` may be read.  A signal need not wait for that. */
+static enum cpam_status
+wait_turn(const struct push_copy *copy, size_t bytes, struct cpam_err *err)
+{
+    struct io *io = copy->io;
+    int64_t left = pace_reserve(copy->spec.read, bytes);
+    int64_t until = io->ops->monotonic(io) + left;
+
+    for (; left > 0; left = until - io->ops->monotonic(io))
+    {
+        io->ops->sleep(io, left < LOOK_AGAIN ? left : LOOK_AGAIN);
+        CPAM_TRY(go_on(copy, err));
+        progress_add(copy->spec.progress, 0);
+    }
+    return CPAM_OK;
+}
+
 static enum cpam_status
 copy_content(struct copier *copier, const struct job *job, int fd, struct cpam_err *err)
 {
@@ -119,6 +137,11 @@ copy_content(struct copier *copier, const struct job *job, int fd, struct cpam_e
         CPAM_TRY(pack_fill_room(copier->fill, &at, &room, err));
         if (room > job->size - done)
             room = (size_t) (job->size - done);
+        if (copy->spec.read != NULL)
+        {
+            room = room < PACE_TAKE_MAX ? room : PACE_TAKE_MAX;
+            CPAM_TRY(wait_turn(copy, room, err));
+        }
         CPAM_TRY(file_read_at(copy->io, fd, job->path, at, room, job->offset + done, &got, err));
         if (copier->check != NULL)
             CPAM_TRY(page_check_feed(copier->check, at, got, err));

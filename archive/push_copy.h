@@ -7,6 +7,7 @@
 #include <signal.h>
 
 #include "cli/progress.h"
+#include "io/pace.h"
 #include "page_check.h"
 #include "push_plan.h"
 
@@ -19,6 +20,7 @@ struct push_copy_spec
     struct page_findings *pages; /* where damaged pages are noted; NULL: they have no checksums */
     unsigned workers;
     struct progress *progress;            /* or NULL */
+    struct pace *read;                    /* what is read takes from it; or NULL */
     const volatile sig_atomic_t *stopped; /* not 0: give up */
 };
 

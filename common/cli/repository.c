@@ -41,6 +41,7 @@ struct repository
 struct limits
 {
     struct pace *send, *receive; /* NULL: none */
+    unsigned senders;            /* as in struct repository_purpose */
 };
 
 /* rest: what stands behind "scheme://", without slashes at its end. */
@@ -169,10 +170,11 @@ open_url(struct io *io, const struct settings *settings, const struct repository
 
 /* An operation held up by a limit needs the time that its share of the rate takes it. */
 static int64_t
-patience(const struct settings *settings, const struct pace *pace)
+patience(const struct settings *settings, const struct limits *limits)
 {
-    uint64_t rate = pace_rate(pace);
-    uint64_t waiting = settings->base.pack_size * (settings->base.workers + 1);
+    uint64_t rate = pace_rate(limits->send);
+    uint64_t senders = limits->senders != 0 ? limits->senders : settings->base.workers;
+    uint64_t waiting = settings->base.pack_size * (senders + 1);
 
     return PATIENCE + (rate == 0 ? 0 : (int64_t) (waiting / rate) * 1000000);
 }
@@ -184,7 +186,7 @@ open_store(struct io *io, const struct settings *settings, const struct reposito
 {
     CPAM_TRY(open_url(io, settings, which, limits, out, err));
     (*out)->deadline = deadline;
-    (*out)->patience = patience(settings, limits->send);
+    (*out)->patience = patience(settings, limits);
     return CPAM_OK;
 }
 
@@ -204,7 +206,8 @@ opener_open(const struct store_opener *opener, struct store **out, struct cpam_e
     const struct repository *repository = opener->arg;
     const struct limits limits = {.send = repository->own_send != NULL ? repository->own_send
                                                                        : repository->purpose.send,
-                                  .receive = repository->receive};
+                                  .receive = repository->receive,
+                                  .senders = repository->purpose.senders};
 
     return open_store(repository->io, repository->settings, repository->which, &limits,
                       repository->deadline, out, err);

@@ -22,6 +22,7 @@ struct repository_purpose
     bool for_write, for_read;
     struct pace *send; /* what is sent is taken from it too; NULL: from the repository's own limit
                           (`bandwidth`) only.  Must outlive the repository. */
+    unsigned senders;  /* that share `send`, in all repositories; 0: base.workers */
 };
 
 /*

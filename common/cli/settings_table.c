@@ -173,7 +173,7 @@ const struct setting_def settings_table[] = {
     {"base.checksums", SETTING_CHOICE, SETTING_OPTIONAL, OF(base.checksums),
      .choices = "warn|fail", .fallback = "warn", .help = "What a damaged page does: exit status 3, or no backup."},
     {"base.max_rate", SETTING_SIZE, SETTING_OPTIONAL, OF(base.max_rate), 0, (uint64_t) 1 << 50,
-     .fallback = "0", .help = "Bytes a second read from the database; 0: no limit."},
+     .fallback = "0", .help = "Bytes a second a backup reads, and sends, at most; 0: no limit."},
     {"base.archive_wait", SETTING_DURATION, SETTING_OPTIONAL, OF(base.archive_wait), 1000000,
      7 * DAY, .fallback = "10m",
      .help = "How long to wait for the WAL that makes the backup consistent."},

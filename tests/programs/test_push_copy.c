@@ -3,6 +3,9 @@
  */
 #include "push_copy.h"
 
+#include <fcntl.h>
+#include <unistd.h>
+
 #include "repo/repo_fixture.h"
 
 enum
@@ -76,6 +79,83 @@ START_TEST(B8_a_signal_is_told_as_one)
 }
 END_TEST
 
+/* --- a limited rate, on a clock that only moves when somebody sleeps -------------------------- */
+
+#define SECOND INT64_C(1000000)
+
+static int64_t clock_us, longest_sleep;
+static struct io_ops slow_ops;
+static struct io slow = {.ops = &slow_ops};
+
+static int64_t
+slow_monotonic(struct io *io)
+{
+    (void) io;
+    return clock_us;
+}
+
+static void
+slow_sleep(struct io *io, int64_t us)
+{
+    (void) io;
+    clock_us += us;
+    longest_sleep = us > longest_sleep ? us : longest_sleep;
+}
+
+static enum cpam_status
+copy_paced(struct repo_fixture *repo, struct pace *read, uint64_t size, struct cpam_err *err)
+{
+    CPAM_AUTO(plan_free) struct plan *plan = NULL;
+    CPAM_AUTO(pack_set_free) struct pack_set *packs = NULL;
+    CPAM_AUTO(push_copy_free) struct push_copy *copy = NULL;
+    struct pack_set_spec set = {.label = "cpam_backup_20261123_160349",
+                                .attempt = 1,
+                                .sysid = REPO_SYSID,
+                                .pack_size = PACK_SIZE_MIN,
+                                .state = fixture_dir,
+                                .repos = 1};
+    struct repo *repos[PACK_REPOS_MAX] = {repo->repo};
+    struct source_entry entry = {.kind = MANIFEST_FILE, .path = "paced", .size = size};
+    struct push_copy_spec spec = {
+        .repos = repos, .data = fixture_dir, .workers = 1, .read = read, .stopped = &stopped};
+
+    CPAM_TRY(plan_new(io_posix(), fixture_dir, &plan, err));
+    CPAM_TRY(plan_add(plan, &entry, NULL, err));
+    CPAM_TRY(pack_set_new(io_posix(), &set, &packs, err));
+    spec.plan = plan;
+    spec.packs = packs;
+    CPAM_TRY(push_copy_new(&slow, &spec, &copy, err));
+    CPAM_TRY(push_copy_files(copy, err));
+    return push_copy_finish(copy, err);
+}
+
+START_TEST(B10_reading_keeps_the_rate_within_five_percent)
+{
+    static struct repo_fixture repo;
+    CPAM_AUTO(pace_free) struct pace *read = NULL;
+    const uint64_t size = 4 << 20, rate = 200 << 10;
+    struct cpam_err err;
+
+    repo_fixture_begin(&repo, false);
+    int fd = open(fixture_path("paced"), O_CREAT | O_WRONLY, 0600);
+    ck_assert_int_ge(fd, 0);
+    ck_assert_int_eq(ftruncate(fd, (off_t) size), 0);
+    close(fd);
+    slow_ops = *io_posix()->ops;
+    slow_ops.monotonic = slow_monotonic;
+    slow_ops.sleep = slow_sleep;
+    clock_us = 77 * SECOND;
+    ck_ok(pace_new(&slow, rate, NULL, &read, &err), &err);
+    ck_ok(copy_paced(&repo, read, size, &err), &err);
+    double wanted = (double) size / (double) rate * (double) SECOND;
+    double spent = (double) (clock_us - 77 * SECOND);
+    ck_assert_double_ge(spent, wanted * 0.95);
+    ck_assert_double_le(spent, wanted * 1.05);
+    ck_assert_int_le(longest_sleep, SECOND / 5); /* a signal is seen soon */
+    repo_fixture_end(&repo);
+}
+END_TEST
+
 Suite *
 suite(void)
 {
@@ -85,6 +165,7 @@ suite(void)
     tcase_set_timeout(tcase, 60);
     tcase_add_test(tcase, B8_the_reason_of_a_failed_copy_is_told);
     tcase_add_test(tcase, B8_a_signal_is_told_as_one);
+    tcase_add_test(tcase, B10_reading_keeps_the_rate_within_five_percent);
     suite_add_tcase(suite, tcase);
     return suite;
 }
