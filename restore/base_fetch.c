@@ -44,6 +44,7 @@ struct base_fetch
     struct recovery_archive *archive;
     struct target_plan plan;
     struct restore_survey *survey;
+    struct restore_tally tally;
     char hole[SEGMENT_NAME_MAX]; /* the segment recovery is to end in front of */
 };
 
@@ -234,6 +235,7 @@ fetch_files(struct base_fetch *self, struct cpam_err *err)
         .history = recovery_archive_history(self->archive, self->plan.backup->timeline),
         .places = self->places,
         .survey = self->survey,
+        .tally = &self->tally,
         .workers = self->cli->settings->base.workers,
         .wrote = on_wrote,
     };

@@ -31,6 +31,7 @@ fleet_start(void *arg, unsigned thread, void **context, struct cpam_err *err)
         .repo = fleet->repos[thread],
         .places = fleet->files->places,
         .spill = fleet->spill,
+        .tally = fleet->files->tally,
         .sysid = fleet->files->summary->sysid,
         .wrote = fleet->files->wrote,
         .arg = fleet->files->arg,

@@ -11,6 +11,7 @@
 #define CPAM_RESTORE_RESTORE_FILES_H
 
 #include "pg/history.h"
+#include "restore_pack.h"
 #include "restore_survey.h"
 
 struct restore_files
@@ -21,6 +22,7 @@ struct restore_files
     const struct history *history; /* of the backup's timeline; NULL for 1 */
     struct restore_places *places;
     const struct restore_survey *survey;
+    struct restore_tally *tally; /* counts on */
     unsigned workers;
     void (*wrote)(void *arg, uint64_t bytes); /* called by workers; NULL: nobody looks */
     void *arg;

@@ -1,15 +1,18 @@
 /*
  * restore_pack.h - one pack fetched, opened, and its frames' bytes written to where they belong.
  *
- * The pack's header is held against the hash the manifest names before anything is opened, each
- * frame is authenticated before a byte of it is used, and the digest of all frames is compared at
- * the end.
+ * The pack's header is held against the hash the manifest names before anything is opened, and each
+ * frame is authenticated before a byte of it is used.  When much of a pack is wanted, it is read
+ * whole, and the digest of all frames is compared at the end; else only the frames that are wanted
+ * are asked for.
  *
  * Each part of a large file is fsynced here, by the worker that wrote it.  Small files are left to the last passage
  * (restore_keep.h): many at a time, they share what they wait for.
  */
 #ifndef CPAM_RESTORE_RESTORE_PACK_H
 #define CPAM_RESTORE_RESTORE_PACK_H
+
+#include <stdatomic.h>
 
 #include "repo/repo.h"
 #include "restore_places.h"
@@ -21,12 +24,19 @@ enum
     RESTORE_HELD_MAX = 48 << 20 /* bytes of a pack that is held in memory while it comes */
 };
 
+/* Of all workers together. */
+struct restore_tally
+{
+    _Atomic uint64_t fetched; /* bytes of packs that were asked for */
+};
+
 struct restore_pack_job
 {
     struct io *io;
     struct repo *repo; /* this thread's */
     struct restore_places *places;
     struct restore_spill *spill;
+    struct restore_tally *tally;
     uint64_t sysid;
     void (*wrote)(void *arg, uint64_t bytes); /* for progress; NULL: nobody looks */
     void *arg;

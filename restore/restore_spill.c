@@ -41,7 +41,7 @@ struct restore_spill
     uint64_t size[2];           /* written already */
 };
 
-/* The fixed part of a pack's line; frame_count plaintext lengths follow. */
+/* The fixed part of a pack's line; frame_count lengths in the object and as many in plaintext follow. */
 struct pack_line
 {
     struct manifest_pack pack;
@@ -133,6 +133,8 @@ spill_pack(struct restore_spill *spill, const struct manifest_pack *pack, struct
     spill->pack_at[spill->packs_seen++] = spill->size[FILE_PACKS] + spill->pending[FILE_PACKS].size;
     /* a flush in between does not move what comes: the offset counts written and pending */
     CPAM_TRY(pending_add(spill, FILE_PACKS, &line, sizeof(line), err));
+    CPAM_TRY(cpam_buf_append(&spill->pending[FILE_PACKS], pack->clen,
+                             pack->frame_count * sizeof(*pack->clen), BUFFER_LIMIT, err));
     return cpam_buf_append(&spill->pending[FILE_PACKS], pack->rlen,
                            pack->frame_count * sizeof(*pack->rlen), BUFFER_LIMIT, err);
 }
@@ -185,13 +187,15 @@ spill_pack_get(struct restore_spill *spill, size_t index, struct manifest_pack *
     struct pack_line line;
 
     CPAM_TRY(read_exactly(spill, FILE_PACKS, &line, sizeof(line), spill->pack_at[index], err));
-    size_t size = line.pack.frame_count * sizeof(*line.pack.rlen);
-    line.pack.rlen = malloc(size == 0 ? 1 : size);
-    if (line.pack.rlen == NULL)
+    size_t count = line.pack.frame_count;
+    size_t size = 2 * count * sizeof(*line.pack.clen);
+    line.pack.clen = malloc(size == 0 ? 1 : size);
+    if (line.pack.clen == NULL)
         return cpam_fail(err, CPAM_NO_MEMORY, 0, "out of memory for a pack's frames");
+    line.pack.rlen = line.pack.clen + count;
     *out = line.pack;
     enum cpam_status status =
-        read_exactly(spill, FILE_PACKS, out->rlen, size, spill->pack_at[index] + sizeof(line), err);
+        read_exactly(spill, FILE_PACKS, out->clen, size, spill->pack_at[index] + sizeof(line), err);
     if (status != CPAM_OK)
         spill_pack_clear(out);
     return status;
@@ -200,7 +204,8 @@ spill_pack_get(struct restore_spill *spill, size_t index, struct manifest_pack *
 void
 spill_pack_clear(struct manifest_pack *pack)
 {
-    free(pack->rlen);
+    free(pack->clen);
+    pack->clen = NULL;
     pack->rlen = NULL;
 }
 

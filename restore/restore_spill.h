@@ -51,7 +51,7 @@ enum cpam_status spill_extent_add(struct restore_spill *spill, size_t pack,
 /* The first passage is over: what is still in memory goes out. */
 enum cpam_status spill_flush(struct restore_spill *spill, struct cpam_err *err) CPAM_CHECK;
 
-/* For workers.  clen of the pack is not kept (NULL). */
+/* For workers; spill_pack_clear() gives the lengths back. */
 enum cpam_status spill_pack_get(struct restore_spill *spill, size_t index,
                                 struct manifest_pack *out, struct cpam_err *err) CPAM_CHECK;
 void spill_pack_clear(struct manifest_pack *pack);

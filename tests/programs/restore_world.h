@@ -36,6 +36,7 @@ struct world
 {
     struct repo_fixture repo;
     struct backup_summary summary;
+    struct restore_tally tally;
     struct world_file files[WORLD_FILES];
     char old_space[128], target[128], new_space[128];
 };
@@ -283,6 +284,7 @@ world_restore(struct world *self, struct io *io, bool mapped, bool finish, struc
                                   .summary = &self->summary,
                                   .places = places,
                                   .survey = survey,
+                                  .tally = &self->tally,
                                   .workers = 2};
     CPAM_TRY(restore_files(&files, err));
     if (!finish)
