@@ -101,7 +101,7 @@ reserve_all(const struct push_targets *targets, const char *label, uint64_t sysi
 
         if (target->status != CPAM_OK)
             continue;
-        enum cpam_status status = backup_reserve(target->repo, label, sysid, now, &err);
+        enum cpam_status status = backup_reserve(target->repo, label, sysid, "", now, &err);
 
         *taken = status == CPAM_EXISTS;
         if (status != CPAM_OK && status != CPAM_EXISTS)

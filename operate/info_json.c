@@ -5,6 +5,7 @@
 
 #include "base/json.h"
 #include "info_report.h"
+#include "repo/parents.h"
 
 static void
 put_time(struct json_writer *json, const char *key, int64_t us)
@@ -37,11 +38,19 @@ static void
 put_backup(struct json_writer *json, const struct info_repository *repository,
            const struct backup_summary *backup)
 {
+    const char *parent = backup->parents;
+    char label[BACKUP_LABEL_MAX];
     struct segment missing;
+    uint64_t packs;
 
     json_begin_object(json, NULL);
     json_put_text(json, "label", backup->label);
     json_put_text(json, "kind", backup->kind);
+    json_put_text(json, "epoch", backup->epoch);
+    json_begin_array(json, "parents");
+    while (parents_next(&parent, label, &packs))
+        json_put_text(json, NULL, label);
+    json_end(json);
     json_put_u64(json, "number", backup->seq);
     json_put_u64_text(json, "system_identifier", backup->sysid);
     json_put_text(json, "postgresql", backup->pg_version);

@@ -6,6 +6,7 @@
 
 #include "cli/progress.h"
 #include "info_report.h"
+#include "repo/parents.h"
 
 struct page
 {
@@ -28,6 +29,7 @@ put_backup(struct page *page, const struct info_repository *repository,
 {
     char stop[TEXT_TIME_MAX], took[TEXT_DURATION_MAX], size[TEXT_SIZE_MAX], stored[TEXT_SIZE_MAX];
     char start_lsn[LSN_TEXT_MAX], stop_lsn[LSN_TEXT_MAX], name[SEGMENT_NAME_MAX];
+    unsigned parents = parents_count(backup->parents, NULL);
     struct segment missing;
 
     text_format_time(backup->stop_time, stop);
@@ -39,6 +41,9 @@ put_backup(struct page *page, const struct info_repository *repository,
     PUT(page, "    %s  %s  %.19sZ, took %s\n", backup->label, backup->kind, stop, took);
     PUT(page, "        PostgreSQL %u, timeline %u, %s to %s\n", backup->major, backup->timeline.id,
         start_lsn, stop_lsn);
+    if (parents > 0)
+        PUT(page, "        needs packs of %u other%s, back to %s\n", parents,
+            parents == 1 ? "" : "s", backup->epoch);
     PUT(page, "        %s in %" PRIu64 " files, %s stored; its WAL %s to %s is ", size,
         backup->files, stored, backup->wal_first, backup->wal_last);
     if (info_backup_lacks(repository, backup, &missing))

@@ -15,8 +15,12 @@
 enum
 {
     BACKUP_LABEL_MAX = 65,
-    BACKUPS_MAX = 20000 /* listed at most */
+    BACKUP_PARENTS_MAX = 6144, /* bytes: about 170 labels of the usual length */
+    BACKUPS_MAX = 20000        /* listed at most */
 };
+
+#define BACKUP_FULL        "full"
+#define BACKUP_INCREMENTAL "incremental"
 
 struct backup_summary
 {
@@ -25,15 +29,19 @@ struct backup_summary
     uint64_t seq;
     uint8_t prev[SHA256_SIZE]; /* zeros for the first */
     bool has_prev;
-    char kind[16]; /* "full" */
-    char epoch[BACKUP_LABEL_MAX];
+    char kind[16];                /* BACKUP_FULL, BACKUP_INCREMENTAL */
+    char epoch[BACKUP_LABEL_MAX]; /* the full backup it goes back to; its own label if it is one */
+    char parents
+        [BACKUP_PARENTS_MAX]; /* other backups of the epoch whose packs it uses (parents.h) */
     unsigned major;
     char pg_version[64]; /* as the server told it */
     struct timeline timeline;
     struct lsn start, stop;
     int64_t start_time, stop_time; /* us since 1970 UTC, by the database's clock */
     uint32_t segment_size;
-    uint64_t files, bytes, packs, stored_bytes;
+    uint64_t files, bytes;
+    uint64_t packs;        /* that it uses: its own, and those of its parents */
+    uint64_t stored_bytes; /* of its own packs */
     bool has_checksums;
     uint64_t damaged_pages;   /* found when it was read (postgresql.md trap 24) */
     char damaged_first[1024]; /* some of them: "base/5/1259 block 12, ..."; "" for none */
@@ -66,9 +74,12 @@ enum cpam_status backup_summary_read(struct repo *repo, const char *label,
 /* The label of a backup that begins at `now` (us since 1970): "<prefix><YYYYMMDD>_<HHMMSS>", UTC. */
 enum cpam_status backup_label_at(const char *prefix, int64_t now, char label[BACKUP_LABEL_MAX],
                                  struct cpam_err *err) CPAM_CHECK;
-/* Reserve it here: intent/<label>.  CPAM_EXISTS: it is taken. */
-enum cpam_status backup_reserve(struct repo *repo, const char *label, uint64_t sysid, int64_t now,
-                                struct cpam_err *err) CPAM_CHECK;
+/*
+ * Reserve it here: intent/<label>, with the backups whose packs it may use (parents.h), so that expiry
+ * leaves them alone (format-1.md fault 18).  CPAM_EXISTS: it is taken.
+ */
+enum cpam_status backup_reserve(struct repo *repo, const char *label, uint64_t sysid,
+                                const char *parents, int64_t now, struct cpam_err *err) CPAM_CHECK;
 
 /*
  * Number the backup and put its summary: the moment the backup exists.  Fills seq, prev, digest of

@@ -82,8 +82,8 @@ backup_label_at(const char *prefix, int64_t now, char label[BACKUP_LABEL_MAX], s
 }
 
 enum cpam_status
-backup_reserve(struct repo *repo, const char *label, uint64_t sysid, int64_t now,
-               struct cpam_err *err)
+backup_reserve(struct repo *repo, const char *label, uint64_t sysid, const char *parents,
+               int64_t now, struct cpam_err *err)
 {
     CPAM_AUTO(json_doc_free) json_t *body = NULL;
     char key[LAYOUT_KEY_MAX];
@@ -93,7 +93,7 @@ backup_reserve(struct repo *repo, const char *label, uint64_t sysid, int64_t now
     CPAM_TRY(record_new(repo, &body, err));
     record_set(body, &failed, "label", json_string(label));
     record_set_number_text(body, &failed, "sysid", sysid);
-    record_set(body, &failed, "parents", json_array());
+    record_set(body, &failed, "parents", summary_parents(parents, &failed));
     record_set_time(body, &failed, "created", now);
     CPAM_TRY(record_made(key, failed, err));
     return record_put(repo, key, body, err);

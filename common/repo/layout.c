@@ -136,6 +136,25 @@ layout_pack(const char *label, unsigned attempt, uint32_t counter, char out[LAYO
              counter & 0xffffffu);
 }
 
+bool
+layout_pack_label(const char *key, char label[LABEL_LENGTH_MAX + 1])
+{
+    static const char middle[] = "/pack/";
+    const char *start = key + strlen(LAYOUT_BACKUPS);
+
+    if (strncmp(key, LAYOUT_BACKUPS, strlen(LAYOUT_BACKUPS)) != 0)
+        return false;
+    size_t length = strspn(start, LAYOUT_LABEL_CHARACTER);
+    const char *digits = start + length + strlen(middle);
+    if (length == 0 || length > LABEL_LENGTH_MAX ||
+        strncmp(start + length, middle, strlen(middle)) != 0 || strlen(digits) != 8 ||
+        strspn(digits, "0123456789abcdef") != 8)
+        return false;
+    memcpy(label, start, length);
+    label[length] = '\0';
+    return true;
+}
+
 const char *
 layout_base_name(const char *key)
 {

@@ -8,6 +8,8 @@
 #ifndef CPAM_REPO_LAYOUT_H
 #define CPAM_REPO_LAYOUT_H
 
+#include <stdbool.h>
+
 #include "base/err.h"
 #include "pg/segment.h"
 
@@ -60,6 +62,9 @@ void layout_summary(const char *label, char out[LAYOUT_KEY_MAX]);
 void layout_manifest(const char *label, char out[LAYOUT_KEY_MAX]);
 /* "backup/<label>/pack/<8 hex>": attempt (2 hex) and counter (6 hex), format-1.md fault 31. */
 void layout_pack(const char *label, unsigned attempt, uint32_t counter, char out[LAYOUT_KEY_MAX]);
+
+/* The other way round: the label of a pack's key; false for anything that is none. */
+bool layout_pack_label(const char *key, char label[LABEL_LENGTH_MAX + 1]);
 
 /* The part of key behind its last '/', which is key itself when there is none. */
 const char *layout_base_name(const char *key);

@@ -15,6 +15,7 @@
 #include "repo/manifest_line.h"
 #include "repo/manifest_path.h"
 #include "repo/object_read.h"
+#include "repo/parents.h"
 #include "repo/summary.h"
 
 struct known_pack
@@ -35,6 +36,7 @@ struct manifest_reader
     uint64_t lines, files, bytes;
     struct known_pack *packs;
     size_t pack_count, pack_cap;
+    uint64_t *used; /* packs seen of each parent, and behind those of the backup itself */
     char *last, *last_dir;
     uint64_t last_oid;
     enum manifest_kind stage;
@@ -80,6 +82,7 @@ take_head(struct manifest_reader *self, const json_t *json, struct cpam_err *err
     const struct backup_summary *summary = self->summary;
     struct record_reader reader = record_read(json, "manifest, line 1", err);
     char uuid[TEXT_UUID_MAX];
+    bool failed = false;
 
     if (self->lines != 0)
         return bad(self, err, "a second head");
@@ -93,8 +96,9 @@ take_head(struct manifest_reader *self, const json_t *json, struct cpam_err *err
         record_refuse(&reader, "sysid", "the summary's");
     if (strcmp(record_string(&reader, "label"), summary->label) != 0)
         record_refuse(&reader, "label", "the summary's");
-    if (json_array_size(record_member(&reader, "parents")) != 0)
-        record_refuse(&reader, "parents", "empty");
+    CPAM_AUTO(json_doc_free) json_t *parents = summary_parents(summary->parents, &failed);
+    if (failed || !json_equal(record_member(&reader, "parents"), parents))
+        record_refuse(&reader, "parents", "the summary's");
     if (strcmp(record_string(&reader, "epoch"), summary->epoch) != 0)
         record_refuse(&reader, "epoch", "the summary's");
     const json_t *settings = record_member(&reader, "settings");
@@ -107,15 +111,18 @@ static enum cpam_status
 take_pack(struct manifest_reader *self, struct manifest_line *line, struct cpam_err *err)
 {
     struct manifest_pack *pack = &line->pack;
-    char prefix[LAYOUT_KEY_MAX];
+    char label[BACKUP_LABEL_MAX];
 
     if (pack->index != self->pack_count)
         return bad(self, err, "packs are not counted from 0");
-    snprintf(prefix, sizeof(prefix), LAYOUT_BACKUPS "%s/pack/", self->summary->label);
-    if (strncmp(pack->key, prefix, strlen(prefix)) != 0 ||
-        strlen(pack->key) != strlen(prefix) + 8 ||
-        strspn(pack->key + strlen(prefix), "0123456789abcdef") != 8)
-        return bad(self, err, "a pack's key is not one of this backup");
+    if (!layout_pack_label(pack->key, label))
+        return bad(self, err, "a pack's key is none");
+    if (strcmp(label, self->summary->label) == 0)
+        self->used[parents_count(self->summary->parents, NULL)]++;
+    else if (parents_find(self->summary->parents, label) >= 0)
+        self->used[parents_find(self->summary->parents, label)]++;
+    else
+        return bad(self, err, "a pack's key is neither one of this backup nor of its parents");
     if (self->pack_count == self->pack_cap)
     {
         size_t cap = self->pack_cap == 0 ? 64 : self->pack_cap * 2;
@@ -246,6 +253,22 @@ check_summary(struct manifest_reader *self, const json_t *stored, struct cpam_er
     return CPAM_OK;
 }
 
+/* As many packs of each backup as the summary says. */
+static bool
+packs_as_told(const struct manifest_reader *self)
+{
+    const char *at = self->summary->parents;
+    char label[BACKUP_LABEL_MAX];
+    uint64_t told, others;
+    unsigned i = 0;
+
+    for (; parents_next(&at, label, &told); i++)
+        if (self->used[i] != told)
+            return false;
+    parents_count(self->summary->parents, &others);
+    return self->used[i] + others == self->summary->packs;
+}
+
 static enum cpam_status
 take_end(struct manifest_reader *self, const json_t *json, struct cpam_err *err)
 {
@@ -258,7 +281,7 @@ take_end(struct manifest_reader *self, const json_t *json, struct cpam_err *err)
         record_refuse(&reader, "files", "the number of files above");
     if (record_number(&reader, "bytes", INT64_MAX) != self->bytes)
         record_refuse(&reader, "bytes", "the bytes of the files above");
-    if (record_number(&reader, "packs", INT64_MAX) != self->pack_count)
+    if (record_number(&reader, "packs", INT64_MAX) != self->pack_count || !packs_as_told(self))
         record_refuse(&reader, "packs", "the number of packs above");
     if (record_number(&reader, "lines", INT64_MAX) != self->lines)
         record_refuse(&reader, "lines", "the number of lines above");
@@ -348,6 +371,7 @@ reader_clear_scoped_(struct manifest_reader *self)
     for (size_t i = 0; i < self->pack_count; i++)
         free(self->packs[i].rlen);
     free(self->packs);
+    free(self->used);
     free(self->last);
     free(self->last_dir);
     sha256_free(self->sha);
@@ -371,7 +395,8 @@ manifest_read(struct repo *repo, const struct backup_summary *summary,
     want.name = key;
     reader.last = strdup("");
     reader.last_dir = strdup("");
-    if (reader.last == NULL || reader.last_dir == NULL)
+    reader.used = calloc(parents_count(summary->parents, NULL) + 1, sizeof(*reader.used));
+    if (reader.last == NULL || reader.last_dir == NULL || reader.used == NULL)
         return cpam_fail(err, CPAM_NO_MEMORY, 0, "no memory to read a manifest");
     CPAM_TRY(sha256_new(&reader.sha, err));
     CPAM_TRY(object_read(repo, &want, 0, &reader.base, NULL, err));

@@ -13,6 +13,7 @@
 #include "repo/layout.h"
 #include "repo/manifest.h"
 #include "repo/manifest_path.h"
+#include "repo/parents.h"
 #include "repo/summary.h"
 
 struct manifest_writer
@@ -78,15 +79,22 @@ put_head(struct manifest_writer *writer, const struct backup_summary *head,
          const struct manifest_setting *settings, size_t count, struct cpam_err *err)
 {
     struct cpam_buf *line = &writer->line;
-    char uuid[TEXT_UUID_MAX];
+    char uuid[TEXT_UUID_MAX], label[BACKUP_LABEL_MAX];
+    const char *parent = head->parents;
+    uint64_t packs;
 
     if (count > MANIFEST_SETTINGS_MAX)
         return cpam_fail(err, CPAM_INTERNAL, 0, "too many settings for a manifest");
     text_format_uuid(keyring_uuid(repo_keyring(writer->repo)), uuid);
     CPAM_TRY(cpam_buf_printf(line, MANIFEST_LINE_MAX, err,
                              "{\"t\":\"head\",\"v\":1,\"repo\":\"%s\",\"sysid\":\"%" PRIu64
-                             "\",\"label\":\"%s\",\"parents\":[],\"epoch\":\"%s\",\"settings\":{",
-                             uuid, head->sysid, head->label, head->epoch));
+                             "\",\"label\":\"%s\",\"parents\":[",
+                             uuid, head->sysid, head->label));
+    for (unsigned i = 0; parents_next(&parent, label, &packs); i++)
+        CPAM_TRY(
+            cpam_buf_printf(line, MANIFEST_LINE_MAX, err, "%s\"%s\"", i == 0 ? "" : ",", label));
+    CPAM_TRY(cpam_buf_printf(line, MANIFEST_LINE_MAX, err, "],\"epoch\":\"%s\",\"settings\":{",
+                             head->epoch));
     for (size_t i = 0; i < count; i++)
     {
         if (i > 0)

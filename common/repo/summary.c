@@ -8,15 +8,34 @@
 #include <string.h>
 
 #include "repo/layout.h"
+#include "repo/parents.h"
 
 /* How many packs a backup uses, label by label: expiry keeps or drops packs by whole label. */
 static json_t *
 packs_of(const struct backup_summary *summary, bool *failed)
 {
     json_t *packs = json_object();
+    const char *at = summary->parents;
+    char label[BACKUP_LABEL_MAX];
+    uint64_t count, others;
 
-    record_set(packs, failed, summary->label, json_integer((json_int_t) summary->packs));
+    parents_count(summary->parents, &others);
+    record_set(packs, failed, summary->label, json_integer((json_int_t) (summary->packs - others)));
+    while (parents_next(&at, label, &count))
+        record_set(packs, failed, label, json_integer((json_int_t) count));
     return packs;
+}
+
+json_t *
+summary_parents(const char *parents, bool *failed)
+{
+    json_t *labels = json_array();
+    char label[BACKUP_LABEL_MAX];
+    uint64_t count;
+
+    while (parents_next(&parents, label, &count))
+        *failed |= json_array_append_new(labels, json_string(label)) != 0;
+    return labels;
 }
 
 enum cpam_status
@@ -29,7 +48,7 @@ summary_set_common(const struct repo *repo, const struct backup_summary *summary
     record_set_number_text(object, &failed, "sysid", summary->sysid);
     record_set(object, &failed, "label", json_string(summary->label));
     record_set(object, &failed, "kind", json_string(summary->kind));
-    record_set(object, &failed, "parents", json_array());
+    record_set(object, &failed, "parents", summary_parents(summary->parents, &failed));
     record_set(object, &failed, "epoch", json_string(summary->epoch));
     record_set(object, &failed, "major", json_integer(summary->major));
     record_set(object, &failed, "pg_version", json_string(summary->pg_version));
@@ -80,28 +99,39 @@ summary_body(struct repo *repo, const struct backup_summary *summary, json_t **o
     return CPAM_OK;
 }
 
-static void
-parse_packs(struct record_reader *reader, struct backup_summary *out)
+static bool
+count_of(const json_t *packs, const char *label, uint64_t *count)
 {
-    const json_t *packs = record_member(reader, "packs");
+    const json_t *item = json_object_get(packs, label);
 
-    if (packs == NULL)
-        return;
-    const json_t *own = json_object_get(packs, out->label);
-
-    if (json_object_size(packs) != 1 || !json_is_integer(own) || json_integer_value(own) < 0)
-        record_refuse(reader, "packs", "the number of packs of this backup");
-    else
-        out->packs = (uint64_t) json_integer_value(own);
+    *count = json_is_integer(item) ? (uint64_t) json_integer_value(item) : 0;
+    return json_is_integer(item) && json_integer_value(item) >= 0 &&
+           json_integer_value(item) <= UINT32_MAX;
 }
 
+/* "parents" names whose packs it uses, "packs" how many of each, its own among them. */
 static void
-parse_parents(struct record_reader *reader)
+parse_packs(struct record_reader *reader, const json_t *parents, struct backup_summary *out)
 {
-    const json_t *parents = record_member(reader, "parents");
+    const json_t *packs = record_member(reader, "packs");
+    struct cpam_err ignored;
+    uint64_t count = 0;
 
-    if (parents != NULL && (!json_is_array(parents) || json_array_size(parents) != 0))
-        record_refuse(reader, "parents", "empty: incremental backups are not known yet");
+    if (packs == NULL || parents == NULL)
+        return;
+    if (!json_is_array(parents) || !count_of(packs, out->label, &out->packs) ||
+        json_object_size(packs) != json_array_size(parents) + 1)
+        record_refuse(reader, "packs", "the numbers of packs of this backup and its parents");
+    for (size_t i = 0; i < json_array_size(parents) && !reader->failed; i++)
+    {
+        const char *label = json_string_value(json_array_get(parents, i));
+
+        if (label == NULL || strcmp(label, out->label) == 0 ||
+            label_check(label, &ignored) != CPAM_OK || !count_of(packs, label, &count) ||
+            parents_add(out->parents, label, count, &ignored) != CPAM_OK)
+            record_refuse(reader, "parents", "different backups that \"packs\" has as well");
+        out->packs += count;
+    }
 }
 
 static void
@@ -140,8 +170,17 @@ check_sense(struct record_reader *reader, const struct backup_summary *out)
 
     if (reader->failed)
         return;
+    bool is_full = strcmp(out->kind, BACKUP_FULL) == 0;
+
     if (label_check(out->label, &ignored) != CPAM_OK)
         record_refuse(reader, "label", "a backup label");
+    else if (!is_full && strcmp(out->kind, BACKUP_INCREMENTAL) != 0)
+        record_refuse(reader, "kind", "a kind of backup this version knows");
+    else if (label_check(out->epoch, &ignored) != CPAM_OK ||
+             is_full != (strcmp(out->epoch, out->label) == 0))
+        record_refuse(reader, "epoch", "the label of the full backup");
+    else if (is_full && out->parents[0] != '\0')
+        record_refuse(reader, "parents", "empty in a full backup");
     else if (out->seq == 0)
         record_refuse(reader, "seq", "a number from 1");
     else if (out->timeline.id == 0)
@@ -163,7 +202,7 @@ summary_parse(const json_t *body, const char *key, struct backup_summary *out, s
     record_text(&reader, "label", out->label, sizeof(out->label));
     parse_sequence(&reader, out);
     record_text(&reader, "kind", out->kind, sizeof(out->kind));
-    parse_parents(&reader);
+    const json_t *parents = record_member(&reader, "parents");
     record_text(&reader, "epoch", out->epoch, sizeof(out->epoch));
     out->major = (unsigned) record_number(&reader, "major", 99);
     record_text(&reader, "pg_version", out->pg_version, sizeof(out->pg_version));
@@ -177,7 +216,7 @@ summary_parse(const json_t *body, const char *key, struct backup_summary *out, s
     record_text(&reader, "wal_last", out->wal_last, sizeof(out->wal_last));
     out->files = record_number(&reader, "files", INT64_MAX);
     out->bytes = record_number(&reader, "bytes", INT64_MAX);
-    parse_packs(&reader, out);
+    parse_packs(&reader, parents, out);
     out->stored_bytes = record_number(&reader, "stored_bytes", INT64_MAX);
     out->has_checksums = record_bool(&reader, "checksums");
     out->damaged_pages = record_number(&reader, "damaged_pages", INT64_MAX);

@@ -11,6 +11,9 @@
 #include "repo/backup.h"
 #include "repo/record.h"
 
+/* The labels of a text of parents (parents.h). */
+json_t *summary_parents(const char *parents, bool *failed);
+
 /* Sets the common members on an object. */
 enum cpam_status summary_set_common(const struct repo *repo, const struct backup_summary *summary,
                                     json_t *object, struct cpam_err *err) CPAM_CHECK;

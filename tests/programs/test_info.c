@@ -51,6 +51,7 @@ make_backup(struct backup_summary *backup, const char *label, uint64_t seq, uint
         .has_checksums = true,
     };
     snprintf(backup->label, sizeof(backup->label), "%s", label);
+    snprintf(backup->epoch, sizeof(backup->epoch), "%s", label);
     segment_format(segment_of(one, backup->start, SEGMENT), SEGMENT, backup->wal_first);
     segment_format(segment_before(one, backup->stop, SEGMENT), SEGMENT, backup->wal_last);
 }
@@ -73,6 +74,9 @@ make(struct sample *sample)
                 2 * (uint64_t) SEGMENT + 312, T0);
     make_backup(&sample->backups[1], "cpam_backup_20261123_164008", 2, 6 * (uint64_t) SEGMENT + 40,
                 7 * (uint64_t) SEGMENT, T0 + 60 * MINUTE);
+    snprintf(sample->backups[1].kind, sizeof(sample->backups[1].kind), BACKUP_INCREMENTAL);
+    snprintf(sample->backups[1].epoch, BACKUP_LABEL_MAX, "%s", sample->backups[0].label);
+    snprintf(sample->backups[1].parents, BACKUP_PARENTS_MAX, "%s 1\n", sample->backups[0].label);
     sample->list = (struct backup_list){.items = sample->backups, .count = 2};
     sample->wal[0] = (struct info_wal){.sysid = SYSID,
                                        .timeline = {1},
@@ -154,6 +158,8 @@ START_TEST(O1_text_says_the_same_to_a_person)
         "  Last archived: 2026-11-23T17:20:08Z, 5 min ago\n",
         "    cpam_backup_20261123_154008  full  2026-11-23T15:42:08Z, took 2 min\n",
         "000000010000000000000002 to 000000010000000000000002 is there\n",
+        "    cpam_backup_20261123_164008  incremental  2026-11-23T16:42:08Z, took 2 min\n",
+        "        needs packs of 1 other, back to cpam_backup_20261123_154008\n",
         "is INCOMPLETE: 000000010000000000000006 is not there\n",
         "    timeline 1: 000000010000000000000001 to 000000010000000000000005, 5 segments",
         "      hole of 1, then 000000010000000000000007 to 000000010000000000000008, 2 segments\n",

@@ -4,6 +4,7 @@
 #include "repo/repo_fixture.h"
 
 #include "repo/backup.h"
+#include "repo/parents.h"
 #include "repo/sequence.h"
 
 static struct repo_fixture self;
@@ -103,6 +104,86 @@ START_TEST(summary_comes_back_member_by_member)
 }
 END_TEST
 
+static struct backup_summary
+incremental(void)
+{
+    struct backup_summary put = summary_of("third");
+
+    snprintf(put.kind, sizeof(put.kind), BACKUP_INCREMENTAL);
+    snprintf(put.epoch, sizeof(put.epoch), "first");
+    put.packs = 12;
+    ck_ok(parents_add(put.parents, "first", 7, &err), &err);
+    ck_ok(parents_add(put.parents, "second", 2, &err), &err);
+    return put;
+}
+
+START_TEST(B3_summary_of_an_incremental_names_its_parents)
+{
+    struct backup_summary put = incremental(), got;
+    char label[BACKUP_LABEL_MAX];
+    const char *at = got.parents;
+    uint64_t packs;
+
+    ck_ok(backup_commit(self.repo, &put, &err), &err);
+    ck_ok(backup_summary_read(self.repo, "third", &got, &err), &err);
+    ck_assert_mem_eq(&put, &got, sizeof(put));
+    ck_assert(parents_next(&at, label, &packs));
+    ck_assert_str_eq(label, "first");
+    ck_assert_uint_eq(packs, 7);
+    ck_assert(parents_next(&at, label, &packs));
+    ck_assert(!parents_next(&at, label, &packs));
+    ck_assert_uint_eq(parents_count(got.parents, &packs), 2);
+    ck_assert_uint_eq(packs, 9);
+    ck_assert_int_eq(parents_find(got.parents, "second"), 1);
+    ck_assert_int_eq(parents_find(got.parents, "sec"), -1);
+}
+END_TEST
+
+static const struct
+{
+    const char *kind, *epoch, *parents, *words;
+} senseless[] = {
+    {BACKUP_FULL, "first", "", "\"epoch\""},
+    {BACKUP_INCREMENTAL, "third", "", "\"epoch\""},
+    {BACKUP_INCREMENTAL, "no/label", "", "\"epoch\""},
+    {"differential", "first", "", "\"kind\""},
+    {BACKUP_FULL, "third", "first 1\n", "\"parents\""},
+    {BACKUP_INCREMENTAL, "first", "third 1\n", "\"packs\""},
+    {BACKUP_INCREMENTAL, "first", "no/label 1\n", "\"parents\""},
+    {BACKUP_INCREMENTAL, "first", "first 1\nfirst 1\n", "\"packs\""},
+};
+
+START_TEST(B3_summary_that_makes_no_sense_is_refused)
+{
+    struct backup_summary put = summary_of("third"), got;
+
+    snprintf(put.kind, sizeof(put.kind), "%s", senseless[_i].kind);
+    snprintf(put.epoch, sizeof(put.epoch), "%s", senseless[_i].epoch);
+    snprintf(put.parents, sizeof(put.parents), "%s", senseless[_i].parents);
+    put.packs = 5;
+    ck_ok(backup_commit(self.repo, &put, &err), &err);
+    ck_fails(backup_summary_read(self.repo, "third", &got, &err), CPAM_CORRUPT, senseless[_i].words,
+             &err);
+}
+END_TEST
+
+START_TEST(B3_parents_have_an_end)
+{
+    char parents[BACKUP_PARENTS_MAX] = "", label[BACKUP_LABEL_MAX];
+    unsigned count = 0;
+
+    ck_ok(parents_add(parents, "twice", 1, &err), &err);
+    ck_fails(parents_add(parents, "twice", 1, &err), CPAM_INVALID, "twice", &err);
+    parents[0] = '\0';
+    do
+        snprintf(label, sizeof(label), "cpam_backup_20260101_%06u", count++);
+    while (parents_add(parents, label, 1, &err) == CPAM_OK);
+    ck_assert_int_eq(err.status, CPAM_INVALID);
+    ck_assert_uint_gt(count, 168); /* one each hour, for a week */
+    ck_assert_uint_eq(parents_count(parents, NULL), count - 1);
+}
+END_TEST
+
 START_TEST(fault8_numbers_and_digests_chain)
 {
     struct backup_summary made[3];
@@ -156,6 +237,7 @@ START_TEST(fault8_newest_backup_taken_away_is_proven_after_the_next_one_too)
     memory_delete(&self.bucket, "backup/c/summary.json");
     next = made[2];
     snprintf(next.label, sizeof(next.label), "d");
+    snprintf(next.epoch, sizeof(next.epoch), "d");
     ck_ok(backup_commit(self.repo, &next, &err), &err);
     ck_assert_uint_eq(next.seq, made[2].seq + 1);
     ck_assert_mem_eq(next.prev, made[2].digest, SHA256_SIZE);
@@ -350,9 +432,9 @@ START_TEST(label_is_reserved_once)
     ck_assert_str_eq(label, "cpam_backup_20240101_020000");
     ck_ok(backup_label_at("cpam_backup_", now + 1, next, &err), &err);
     ck_assert_str_eq(next, "cpam_backup_20240101_020001");
-    ck_ok(backup_reserve(self.repo, label, REPO_SYSID, now, &err), &err);
-    ck_assert_int_eq(backup_reserve(self.repo, label, REPO_SYSID, now + 1, &err), CPAM_EXISTS);
-    ck_ok(backup_reserve(self.repo, next, REPO_SYSID, now + 1, &err), &err);
+    ck_ok(backup_reserve(self.repo, label, REPO_SYSID, "a 1\nb 2\n", now, &err), &err);
+    ck_assert_int_eq(backup_reserve(self.repo, label, REPO_SYSID, "", now + 1, &err), CPAM_EXISTS);
+    ck_ok(backup_reserve(self.repo, next, REPO_SYSID, "", now + 1, &err), &err);
     ck_fails(backup_label_at("not/a/label", now, label, &err), CPAM_INVALID,
              "is not a backup label", &err);
     ck_fails(backup_label_at("a_prefix_that_is_much_longer_than_a_label_may_ever_become_with_it",
@@ -434,6 +516,10 @@ suite(void)
 
     tcase_add_checked_fixture(tcase, begin, end);
     tcase_add_test(tcase, summary_comes_back_member_by_member);
+    tcase_add_test(tcase, B3_summary_of_an_incremental_names_its_parents);
+    tcase_add_loop_test(tcase, B3_summary_that_makes_no_sense_is_refused, 0,
+                        sizeof(senseless) / sizeof(senseless[0]));
+    tcase_add_test(tcase, B3_parents_have_an_end);
     tcase_add_test(tcase, backup_from_the_future_is_listed_and_told);
     tcase_add_test(tcase, strange_names_among_the_backups_are_passed_over);
     tcase_add_test(tcase, fault8_numbers_and_digests_chain);

@@ -4,6 +4,7 @@
 #include "repo/repo_fixture.h"
 
 #include "repo/manifest.h"
+#include "repo/parents.h"
 #include "repo/summary.h"
 
 #define LABEL "cpam_backup_20240101_020000"
@@ -336,7 +337,7 @@ static const struct
     {P0 P0, "counted from 0", 0, 0, 2},
     {"{\"t\":\"p\",\"i\":0,\"k\":\"backup/other/pack/01000000\",\"h\":\"" HEX64 "\",\"d\":\"" HEX64
      "\",\"b\":400,\"z\":9,\"c\":[1],\"r\":[1]}\n",
-     "not one of this backup", 0, 0, 1},
+     "neither one of this backup", 0, 0, 1},
     {"{\"t\":\"p\",\"i\":0,\"k\":\"" PACK "\",\"h\":\"" HEX64 "\",\"d\":\"" HEX64
      "\",\"b\":400,\"z\":9,\"c\":[1],\"r\":[1,2]}\n",
      "as long as", 0, 0, 1},
@@ -405,6 +406,76 @@ START_TEST(end_is_needed_and_is_the_end)
 }
 END_TEST
 
+/* Packs of a full backup, the last frame of one not told, in the manifest of an incremental. */
+static void
+store_incremental(const char *second_pack, struct backup_summary *summary)
+{
+    uint32_t clen[] = {1000, 200}, rlen[] = {1048576, 200};
+    struct manifest_pack pack = {.key = PACK,
+                                 .body_offset = 400,
+                                 .size = 9999,
+                                 .frame_count = 2,
+                                 .clen = clen,
+                                 .rlen = rlen};
+    static const struct manifest_extent extents[] = {{8192, 1, 0, 8192}, {5, 0, 1, 100}};
+    CPAM_AUTO(manifest_writer_free) struct manifest_writer *writer = NULL;
+
+    snprintf(summary->kind, sizeof(summary->kind), BACKUP_INCREMENTAL);
+    snprintf(summary->epoch, sizeof(summary->epoch), "full_one");
+    ck_ok(parents_add(summary->parents, "full_one", 1, &err), &err);
+    ck_ok(manifest_writer_new(self.repo, summary, NULL, 0, &writer, &err), &err);
+    add(writer, (struct manifest_entry){.kind = MANIFEST_PACK, .pack = &pack}, NULL);
+    pack.index = 1;
+    pack.frame_count = 1;
+    snprintf(pack.key, sizeof(pack.key), "%s", second_pack);
+    add(writer, (struct manifest_entry){.kind = MANIFEST_PACK, .pack = &pack}, NULL);
+    add(writer,
+        (struct manifest_entry){
+            .kind = MANIFEST_FILE, .path = "a", .mode = 0600, .size = 8197, .extent_count = 2},
+        extents);
+    summary->files = 1;
+    summary->bytes = 8197;
+    summary->packs = 2;
+    ck_ok(manifest_writer_finish(writer, summary, &err), &err);
+}
+
+START_TEST(B3_packs_of_parents_are_read)
+{
+    struct backup_summary summary = head();
+
+    store_incremental("backup/full_one/pack/01000000", &summary);
+    ck_ok(read_it(&summary), &err);
+    ck_assert_str_eq(told, "p0:2;p1:1;f a 600 8197 0 00000000;[0+8192 1 0 8192][8192+5 0 1 100]");
+    /* parents are the summary's, in number and name */
+    snprintf(summary.parents, sizeof(summary.parents), "full_two 1\n");
+    ck_fails(read_it(&summary), CPAM_CORRUPT, "\"parents\"", &err);
+    summary.parents[0] = '\0';
+    ck_fails(read_it(&summary), CPAM_CORRUPT, "\"parents\"", &err);
+}
+END_TEST
+
+static const struct
+{
+    const char *key, *words;
+} foreign_packs[] = {
+    {"backup/full_two/pack/01000000", "nor of its parents"},
+    {PACK, "the number of packs"},
+    {"backup/full_one/pack/0100000", "a pack's key is none"},
+    {"backup/full_one/pack/0100000G", "a pack's key is none"},
+    {"backup/full_one/manifest", "a pack's key is none"},
+    {"backup//pack/01000000", "a pack's key is none"},
+    {"wal/full_one/pack/01000000", "a pack's key is none"},
+};
+
+START_TEST(B3_packs_of_others_are_refused)
+{
+    struct backup_summary summary = head();
+
+    store_incremental(foreign_packs[_i].key, &summary);
+    ck_fails(read_it(&summary), CPAM_CORRUPT, foreign_packs[_i].words, &err);
+}
+END_TEST
+
 static const struct
 {
     const char *a, *b;
@@ -435,6 +506,9 @@ suite(void)
                         sizeof(refused) / sizeof(refused[0]));
     tcase_add_loop_test(tcase, right_lines_are_accepted, 0, sizeof(accepted) / sizeof(accepted[0]));
     tcase_add_test(tcase, end_is_needed_and_is_the_end);
+    tcase_add_test(tcase, B3_packs_of_parents_are_read);
+    tcase_add_loop_test(tcase, B3_packs_of_others_are_refused, 0,
+                        sizeof(foreign_packs) / sizeof(foreign_packs[0]));
     tcase_add_loop_test(tcase, paths_are_ordered_by_components, 0,
                         sizeof(orders) / sizeof(orders[0]));
     suite_add_tcase(suite, tcase);
