@@ -48,6 +48,9 @@ struct backup_summary
     char snapshot[1024];      /* pg_current_snapshot() right after the stop, or "" (trap 19) */
     uint8_t manifest_h[SHA256_SIZE], manifest_d[SHA256_SIZE];
     uint64_t manifest_size;
+    bool has_blocks; /* the tags of its pages are stored (blocks.h) */
+    uint8_t blocks_h[SHA256_SIZE], blocks_d[SHA256_SIZE];
+    uint64_t blocks_size;
     char wal_first[SEGMENT_NAME_MAX], wal_last[SEGMENT_NAME_MAX];
     char tool_version[32];
     uint8_t digest[SHA256_SIZE]; /* of the stored text: what the next backup's prev must be */

@@ -130,6 +130,12 @@ layout_manifest(const char *label, char out[LAYOUT_KEY_MAX])
 }
 
 void
+layout_blocks(const char *label, char out[LAYOUT_KEY_MAX])
+{
+    snprintf(out, LAYOUT_KEY_MAX, LAYOUT_BACKUPS "%s/blocks", label);
+}
+
+void
 layout_pack(const char *label, unsigned attempt, uint32_t counter, char out[LAYOUT_KEY_MAX])
 {
     snprintf(out, LAYOUT_KEY_MAX, LAYOUT_BACKUPS "%s/pack/%02x%06" PRIx32, label, attempt & 0xffu,

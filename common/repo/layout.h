@@ -60,6 +60,7 @@ void layout_tomb(const char *label, char out[LAYOUT_KEY_MAX]);
 void layout_sequence(uint64_t number, char out[LAYOUT_KEY_MAX]);
 void layout_summary(const char *label, char out[LAYOUT_KEY_MAX]);
 void layout_manifest(const char *label, char out[LAYOUT_KEY_MAX]);
+void layout_blocks(const char *label, char out[LAYOUT_KEY_MAX]);
 /* "backup/<label>/pack/<8 hex>": attempt (2 hex) and counter (6 hex), format-1.md fault 31. */
 void layout_pack(const char *label, unsigned attempt, uint32_t counter, char out[LAYOUT_KEY_MAX]);
 

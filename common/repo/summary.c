@@ -74,12 +74,23 @@ summary_set_common(const struct repo *repo, const struct backup_summary *summary
     return record_made("a summary", failed, err);
 }
 
+/* An object of the backup, by the hash of its header, the digest of its frames, and its bytes. */
+static json_t *
+object_named(const uint8_t *h, const uint8_t *d, uint64_t size, bool *failed)
+{
+    json_t *object = json_object();
+
+    record_set_hex(object, failed, "h", h, SHA256_SIZE);
+    record_set_hex(object, failed, "d", d, SHA256_SIZE);
+    record_set(object, failed, "size", json_integer((json_int_t) size));
+    return object;
+}
+
 enum cpam_status
 summary_body(struct repo *repo, const struct backup_summary *summary, json_t **out,
              struct cpam_err *err)
 {
     CPAM_AUTO(json_doc_free) json_t *body = NULL;
-    json_t *manifest = json_object();
     bool failed = false;
 
     CPAM_TRY(record_new(repo, &body, err));
@@ -88,11 +99,13 @@ summary_body(struct repo *repo, const struct backup_summary *summary, json_t **o
         record_set_hex(body, &failed, "prev", summary->prev, SHA256_SIZE);
     else
         record_set(body, &failed, "prev", json_null());
-    record_set_hex(manifest, &failed, "h", summary->manifest_h, SHA256_SIZE);
-    record_set_hex(manifest, &failed, "d", summary->manifest_d, SHA256_SIZE);
-    record_set(manifest, &failed, "size", json_integer((json_int_t) summary->manifest_size));
-    record_set(body, &failed, "manifest", manifest);
-    record_set(body, &failed, "blocks", json_null());
+    record_set(
+        body, &failed, "manifest",
+        object_named(summary->manifest_h, summary->manifest_d, summary->manifest_size, &failed));
+    record_set(body, &failed, "blocks",
+               summary->has_blocks ? object_named(summary->blocks_h, summary->blocks_d,
+                                                  summary->blocks_size, &failed)
+                                   : json_null());
     CPAM_TRY(record_made("a summary", failed, err));
     CPAM_TRY(summary_set_common(repo, summary, body, err));
     *out = CPAM_STEAL(body);
@@ -135,19 +148,29 @@ parse_packs(struct record_reader *reader, const json_t *parents, struct backup_s
 }
 
 static void
-parse_manifest(struct record_reader *outer, struct backup_summary *out)
+parse_object(struct record_reader *outer, const json_t *object, uint8_t *h, uint8_t *d,
+             uint64_t *size)
 {
-    const json_t *manifest = record_member(outer, "manifest");
+    struct record_reader reader = record_read(object, outer->what, outer->err);
 
-    if (manifest == NULL)
-        return;
-    struct record_reader reader = record_read(manifest, outer->what, outer->err);
-
-    record_hex(&reader, "h", out->manifest_h, SHA256_SIZE);
-    record_hex(&reader, "d", out->manifest_d, SHA256_SIZE);
-    out->manifest_size = record_number(&reader, "size", INT64_MAX);
+    record_hex(&reader, "h", h, SHA256_SIZE);
+    record_hex(&reader, "d", d, SHA256_SIZE);
+    *size = record_number(&reader, "size", INT64_MAX);
     if (record_end(&reader) != CPAM_OK)
         outer->failed = true;
+}
+
+static void
+parse_objects(struct record_reader *reader, struct backup_summary *out)
+{
+    const json_t *manifest = record_member(reader, "manifest");
+    const json_t *blocks = record_member(reader, "blocks");
+
+    if (manifest != NULL)
+        parse_object(reader, manifest, out->manifest_h, out->manifest_d, &out->manifest_size);
+    out->has_blocks = blocks != NULL && !json_is_null(blocks);
+    if (out->has_blocks && !reader->failed)
+        parse_object(reader, blocks, out->blocks_h, out->blocks_d, &out->blocks_size);
 }
 
 static void
@@ -222,8 +245,7 @@ summary_parse(const json_t *body, const char *key, struct backup_summary *out, s
     out->damaged_pages = record_number(&reader, "damaged_pages", INT64_MAX);
     record_text(&reader, "damaged_first", out->damaged_first, sizeof(out->damaged_first));
     record_text(&reader, "snapshot", out->snapshot, sizeof(out->snapshot));
-    parse_manifest(&reader, out);
-    record_null(&reader, "blocks");
+    parse_objects(&reader, out);
     record_null(&reader, "retain_until");
     record_null(&reader, "audit");
     record_text(&reader, "tool", out->tool_version, sizeof(out->tool_version));
