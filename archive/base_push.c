@@ -116,10 +116,6 @@ tell_json(struct json_writer *json, const char *repository, const struct backup_
 static enum cpam_status
 check_settings(const struct settings *settings, struct cpam_err *err)
 {
-    if (strcmp(settings->base.from, "primary") != 0)
-        return cpam_fail(err, CPAM_USAGE, 0,
-                         "base.from: %s is not built yet; backups are taken from the primary",
-                         settings->base.from);
     if (strcmp(settings->base.source, "stream") == 0)
         return cpam_fail(err, CPAM_USAGE, 0,
                          "base.source: stream is not built yet; run cpam-base-push on the "

@@ -174,8 +174,10 @@ page_report(const struct page_report *report, struct page_findings *findings,
 
     if (page_findings_count(findings) == 0)
         return CPAM_OK;
-    CPAM_TRY(pgconn_row(report->conn, "SELECT pg_current_wal_insert_lsn()::text", NULL, 0, 1,
-                        deadline_after(report->io, ANSWER_TIME), &row, err));
+    CPAM_TRY(pgconn_row(report->conn,
+                        "SELECT CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() "
+                        "ELSE pg_current_wal_insert_lsn() END::text",
+                        NULL, 0, 1, deadline_after(report->io, ANSWER_TIME), &row, err));
     CPAM_TRY(lsn_parse(row->values[0], &end, err));
     page_findings_conclude(findings, end, &summary->damaged_pages);
     for (size_t i = 0; i < page_findings_count(findings); i++)

@@ -19,6 +19,7 @@
 #include "page_report.h"
 #include "push_copy.h"
 #include "push_manifest.h"
+#include "push_primary.h"
 #include "push_session.h"
 #include "push_wal.h"
 
@@ -30,6 +31,7 @@ struct push
     const struct push_targets *targets;
     struct backup_summary summary; /* what is the same in all of them */
     struct pgconn *conn;
+    struct pgconn *primary; /* of the standby that is backed up; NULL: it can't be asked */
     struct cpam_buf conninfo;
     struct server_facts facts;
     struct control control; /* as it was before the start */
@@ -56,6 +58,7 @@ push_clear_scoped_(struct push *push)
     pack_set_free(push->packs);
     plan_free(push->plan);
     pgconn_free(push->conn); /* a server still in backup mode ends it now */
+    pgconn_free(push->primary);
     cpam_buf_clear(&push->conninfo);
     server_facts_clear(&push->facts);
     cpam_buf_clear(&push->stop.label_text);
@@ -69,13 +72,17 @@ meet(struct push *push, struct cpam_err *err)
 {
     const struct push_request *request = push->request;
     const char *data = request->settings->postgresql.data;
+    bool standby = strcmp(request->settings->base.from, "standby") == 0;
+    const char *connection = standby ? request->settings->postgresql.standby_connection
+                                     : request->settings->postgresql.connection;
     uint8_t bytes[CONTROL_FILE_SIZE];
 
-    CPAM_TRY(postmaster_conninfo(request->io, data, request->settings->postgresql.connection,
-                                 &push->conninfo, err));
+    if (connection[0] == '\0')
+        connection = "dbname=postgres";
+    CPAM_TRY(postmaster_conninfo(request->io, data, connection, &push->conninfo, err));
     CPAM_TRY(pgconn_open(request->io, cpam_buf_text(&push->conninfo), "cpam-base-push",
                          deadline_after(request->io, CONNECT_TIME), &push->conn, err));
-    CPAM_TRY(server_check(request->io, push->conn, data, &push->facts, err));
+    CPAM_TRY(server_check(request->io, push->conn, data, standby, &push->facts, err));
     CPAM_TRY(control_load(request->io, data, bytes, &push->control, err));
     push_targets_meet(push->targets, push->facts.sysid, push->control.segment_size);
     return CPAM_OK;
@@ -181,6 +188,22 @@ plan_files(struct push *push, struct cpam_err *err)
     return CPAM_OK;
 }
 
+/* A server starts from a standby's backup only with one of two states in pg_control. */
+static enum cpam_status
+check_state(const struct push *push, const struct control *control, struct cpam_err *err)
+{
+    bool fits = push->facts.standby ? control->state == CONTROL_IN_ARCHIVE_RECOVERY ||
+                                          control->state == CONTROL_SHUTDOWNED_IN_RECOVERY
+                                    : control->state == CONTROL_IN_PRODUCTION;
+
+    if (fits)
+        return CPAM_OK;
+    return cpam_fail(err, CPAM_REFUSED, 0, "%s during the backup: pg_control says \"%s\" now",
+                     push->facts.standby ? "the standby was promoted or stopped"
+                                         : "the server was stopped",
+                     control_state_name(control->state));
+}
+
 static enum cpam_status
 copy_files(struct push *push, struct cpam_err *err)
 {
@@ -218,6 +241,7 @@ copy_files(struct push *push, struct cpam_err *err)
         CPAM_TRY(page_report(&report, push->pages, &push->summary, err));
     }
     CPAM_TRY(control_load(request->io, data, bytes, &control, err));
+    CPAM_TRY(check_state(push, &control, err));
     return push_copy_text(push->copy, push->control_part, bytes, sizeof(bytes), err);
 }
 
@@ -229,6 +253,8 @@ stop(struct push *push, struct push_extra extras[2], size_t *count, struct cpam_
     CPAM_TRY(backup_stop(request->io, push->conn, &push->facts, &push->stop, err));
     if (push->stop.label.start.at != push->start.lsn.at)
         return cpam_fail(err, CPAM_INTERNAL, 0, "the server ended another backup than it began");
+    if (push->facts.standby)
+        CPAM_TRY(standby_check(request->io, push->conn, push->stop.label.timeline, err));
     *count = 0;
     extras[0] = (struct push_extra){.path = "backup_label", .mtime = push->stop.time};
     CPAM_TRY(plan_extra_part(push->plan, &extras[0].part, err));
@@ -305,8 +331,12 @@ on_wal(void *arg, size_t number, enum cpam_status status, struct cpam_err *err)
 
     if (status == CPAM_DEADLINE && !finish->late)
     {
+        struct pgconn *archives = push->facts.standby ? push->primary : push->conn;
+
         finish->late = true;
-        archiver_state(push->request->io, push->conn, state, sizeof(state));
+        state[0] = '\0';
+        if (archives != NULL)
+            archiver_state(push->request->io, archives, state, sizeof(state));
         if (state[0] != '\0')
             cpam_log(LOG_WARNING, "%s", state);
     }
@@ -314,6 +344,25 @@ on_wal(void *arg, size_t number, enum cpam_status status, struct cpam_err *err)
         status = commit(finish, number, err);
     if (status != CPAM_OK)
         push_target_fail(push->targets, number, err);
+}
+
+/* Trap 22: without its primary, a standby's last segment comes when the primary has filled it. */
+static void
+ask_primary(struct push *push, const struct push_wal *wal)
+{
+    const struct push_request *request = push->request;
+    char waits[TEXT_DURATION_MAX];
+    struct cpam_err err;
+
+    if (primary_open(request->io, request->settings->postgresql.connection, push->facts.sysid,
+                     &push->primary, &err) == CPAM_OK &&
+        primary_close_segment(request->io, push->primary, wal, &err) == CPAM_OK)
+        return;
+    text_format_duration(wal->patience, waits);
+    cpam_log(LOG_WARNING,
+             "the primary can't be asked to close its WAL segment (%s): waiting up to %s until it "
+             "does so by itself",
+             err.text, waits);
 }
 
 static void
@@ -346,6 +395,8 @@ finish(struct push *push, const struct push_extra *extras, size_t extra_count)
                                          .setting_count = count}};
 
     summarize(push, &wal);
+    if (push->facts.standby)
+        ask_primary(push, &wal);
     push_targets_repos(push->targets, repos);
     push_wal_wait(push->request->io, repos, &wal, on_wal, &finish);
 }

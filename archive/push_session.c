@@ -114,21 +114,52 @@ check_postmaster(struct io *io, const char *data, const char *const *values, str
 }
 
 static enum cpam_status
-check_control(struct io *io, const char *data, const char *theirs, uint64_t *sysid,
+check_control(struct io *io, const char *data, const char *theirs, struct server_facts *out,
               struct cpam_err *err)
 {
+    enum control_state wanted = out->standby ? CONTROL_IN_ARCHIVE_RECOVERY : CONTROL_IN_PRODUCTION;
     uint8_t bytes[CONTROL_FILE_SIZE];
     struct control control;
     char ours[32];
 
     CPAM_TRY(control_load(io, data, bytes, &control, err));
-    CPAM_TRY(text_parse_u64(theirs, UINT64_MAX, sysid, err));
+    CPAM_TRY(text_parse_u64(theirs, UINT64_MAX, &out->sysid, err));
     snprintf(ours, sizeof(ours), "%" PRIu64, control.sysid);
-    if (*sysid != control.sysid)
+    if (out->sysid != control.sysid)
         return wrong_server(err, data, "system identifier", theirs, ours);
-    if (control.state != CONTROL_IN_PRODUCTION)
-        return wrong_server(err, data, "state", "in production", control_state_name(control.state));
+    if (control.state != wanted)
+        return wrong_server(err, data, "state", control_state_name(wanted),
+                            control_state_name(control.state));
     return CPAM_OK;
+}
+
+static enum cpam_status
+check_role(bool standby, const char *recovery, struct cpam_err *err)
+{
+    if (standby == (strcmp(recovery, "t") == 0))
+        return CPAM_OK;
+    if (standby)
+    {
+        cpam_fail(err, CPAM_REFUSED, 0,
+                  "the server is no standby, and base.from is \"standby\": was it promoted?");
+        cpam_err_hint(err, "base.from: primary takes the backup from it");
+        return CPAM_REFUSED;
+    }
+    cpam_fail(err, CPAM_REFUSED, 0, "the server is a standby, and base.from is \"primary\"");
+    cpam_err_hint(err, "run cpam-base-push on the primary's host, or set base.from: standby");
+    return CPAM_REFUSED;
+}
+
+static enum cpam_status
+check_archiving(const char *archive_mode, struct cpam_err *err)
+{
+    if (strcmp(archive_mode, "off") != 0)
+        return CPAM_OK;
+    cpam_fail(err, CPAM_REFUSED, 0,
+              "archive_mode is off: the WAL that makes a backup consistent would never come");
+    cpam_err_hint(err, "set archive_mode = on and archive_command = 'cpam-wal-push %%p', and "
+                       "restart the server");
+    return CPAM_REFUSED;
 }
 
 static enum cpam_status
@@ -143,28 +174,14 @@ check_identity(struct io *io, struct pgconn *conn, const char *data, struct serv
     bool same;
 
     CPAM_TRY(pgconn_row(conn, sql, NULL, 0, 6, soon(io), &row, err));
-    if (strcmp(row->values[2], "t") == 0)
-    {
-        cpam_fail(err, CPAM_REFUSED, 0,
-                  "the server is a standby: backups are taken from the "
-                  "primary");
-        cpam_err_hint(err, "run cpam-base-push on the primary's host");
-        return CPAM_REFUSED;
-    }
     CPAM_TRY(same_directory(io, row->values[0], data, &same, err));
     if (!same)
         return wrong_server(err, data, "data directory", row->values[0], data);
     CPAM_TRY(check_postmaster(io, data, row->values, err));
-    CPAM_TRY(check_control(io, data, row->values[4], &out->sysid, err));
-    if (strcmp(row->values[5], "off") == 0)
-    {
-        cpam_fail(err, CPAM_REFUSED, 0,
-                  "archive_mode is off: the WAL that makes a backup consistent would never come");
-        cpam_err_hint(err, "set archive_mode = on and archive_command = 'cpam-wal-push %%p', and "
-                           "restart the server");
-        return CPAM_REFUSED;
-    }
-    return CPAM_OK;
+    CPAM_TRY(check_role(out->standby, row->values[2], err));
+    CPAM_TRY(check_control(io, data, row->values[4], out, err));
+    /* the WAL of a standby is archived by its primary */
+    return out->standby ? CPAM_OK : check_archiving(row->values[5], err);
 }
 
 /* Trap 18: what a restore needs to know of a server whose configuration lies elsewhere. */
@@ -202,10 +219,10 @@ read_settings(struct io *io, struct pgconn *conn, struct server_facts *out, stru
 }
 
 enum cpam_status
-server_check(struct io *io, struct pgconn *conn, const char *data, struct server_facts *out,
-             struct cpam_err *err)
+server_check(struct io *io, struct pgconn *conn, const char *data, bool standby,
+             struct server_facts *out, struct cpam_err *err)
 {
-    memset(out, 0, sizeof(*out));
+    *out = (struct server_facts){.standby = standby};
     CPAM_TRY(check_pooler(io, conn, err));
     CPAM_TRY(check_identity(io, conn, data, out, err));
     enum cpam_status status = read_settings(io, conn, out, err);
@@ -262,7 +279,8 @@ backup_start_check(struct io *io, const char *data, const struct backup_start *s
 static enum cpam_status
 read_snapshot(struct io *io, struct pgconn *conn, struct backup_stop *out, struct cpam_err *err)
 {
-    static const char sql[] = "SELECT pg_current_snapshot()::text, "
+    static const char sql[] = "SELECT CASE WHEN pg_is_in_recovery() THEN '' "
+                              "ELSE pg_current_snapshot()::text END, "
                               "floor(extract(epoch FROM clock_timestamp()) * 1000000)::bigint";
     CPAM_AUTO(pgrows_free) struct pgrows *row = NULL;
 
@@ -292,6 +310,39 @@ backup_stop(struct io *io, struct pgconn *conn, const struct server_facts *facts
     CPAM_TRY(cpam_buf_append(&out->map_text, row->values[2], strlen(row->values[2]),
                              BACKUP_TEXT_MAX, err));
     return backup_label_parse(row->values[1], strlen(row->values[1]), &out->label, err);
+}
+
+enum cpam_status
+standby_check(struct io *io, struct pgconn *conn, struct timeline timeline, struct cpam_err *err)
+{
+    /* no page is written before pg_control says how far replay has to go for it, and on which timeline */
+    static const char sql[] = "SELECT pg_is_in_recovery(), (pg_control_checkpoint()).timeline_id, "
+                              "min_recovery_end_timeline FROM pg_control_recovery()";
+    CPAM_AUTO(pgrows_free) struct pgrows *row = NULL;
+
+    CPAM_TRY(pgconn_row(conn, sql, NULL, 0, 3, soon(io), &row, err));
+    if (strcmp(row->values[0], "t") != 0)
+    {
+        cpam_fail(err, CPAM_REFUSED, 0, "the standby was promoted during the backup");
+        cpam_err_hint(err, "there is no backup; begin another one, with base.from: primary if this "
+                           "server is to stay the primary");
+        return CPAM_REFUSED;
+    }
+    for (size_t i = 1; i <= 2; i++)
+    {
+        uint64_t now;
+
+        CPAM_TRY(text_parse_u64(row->values[i], UINT32_MAX, &now, err));
+        if (now == timeline.id || (i == 2 && now == 0))
+            continue;
+        cpam_fail(err, CPAM_REFUSED, 0,
+                  "the standby went over from timeline %" PRIu32 " to %" PRIu64
+                  " during the backup",
+                  timeline.id, now);
+        cpam_err_hint(err, "there is no backup; begin another one");
+        return CPAM_REFUSED;
+    }
+    return CPAM_OK;
 }
 
 void

@@ -24,6 +24,7 @@ struct server_facts
     unsigned version_num; /* 150004 */
     const char *version;  /* "15.4 (Debian ...)" */
     uint64_t sysid;
+    bool standby;            /* it was in recovery, and has to stay there */
     struct pgrows *settings; /* rows of (name, value) */
 };
 void server_facts_clear(struct server_facts *facts);
@@ -36,10 +37,11 @@ server_facts_clear_scoped_(struct server_facts *facts)
 
 /*
  * Is the server at the other end the one whose data directory `data` is?  (postgresql.md trap 5)
- * Refused: a pooler, a standby, another directory, another start time or port in postmaster.pid,
- * another system identifier in pg_control, archive_mode off.
+ * Refused: a pooler, another directory, another start time or port in postmaster.pid, a standby where
+ * a primary is wanted and the other way round, another system identifier or state in pg_control; of a
+ * primary also archive_mode off.
  */
-enum cpam_status server_check(struct io *io, struct pgconn *conn, const char *data,
+enum cpam_status server_check(struct io *io, struct pgconn *conn, const char *data, bool standby,
                               struct server_facts *out, struct cpam_err *err) CPAM_CHECK;
 
 struct backup_start
@@ -61,12 +63,21 @@ struct backup_stop
 {
     struct lsn lsn;
     int64_t time;
-    char snapshot[1024]; /* pg_current_snapshot() right after, or "" if longer (trap 19) */
+    /* pg_current_snapshot() right after (trap 19), or "": it is longer, or a standby's, which does not
+       name the transactions in progress */
+    char snapshot[1024];
     struct cpam_buf label_text, map_text; /* byte for byte as the server gave them */
     struct backup_label label;
 };
 enum cpam_status backup_stop(struct io *io, struct pgconn *conn, const struct server_facts *facts,
                              struct backup_stop *out, struct cpam_err *err) CPAM_CHECK;
+
+/*
+ * Before and after the end of a backup from a standby: CPAM_REFUSED if the server is not in recovery
+ * any more, or has gone over to another timeline than the backup began on.
+ */
+enum cpam_status standby_check(struct io *io, struct pgconn *conn, struct timeline timeline,
+                               struct cpam_err *err) CPAM_CHECK;
 
 /* One sentence on how archiving is doing, for the error when WAL does not come; "" if unknown. */
 void archiver_state(struct io *io, struct pgconn *conn, char *out, size_t cap);

@@ -30,7 +30,8 @@ const struct setting_def settings_table[] = {
              "service file."},
     {"postgresql.standby_connection", SETTING_TEXT, SETTING_OPTIONAL, OF(postgresql.standby_connection),
      .fallback = "", .may_be_empty = true, .check = check_connection,
-     .help = "The same for a standby, with base.from: standby."},
+     .help = "The same for the standby that base.from: standby reads; postgresql.connection leads to "
+             "its primary then."},
 
     {"repositories", SETTING_MAP_LIST, SETTING_NEEDED, SETTING_NOWHERE, 1, SETTINGS_REPOSITORIES_MAX,
      .help = "Where backups and WAL are kept; restores look in the first one first."},
@@ -163,7 +164,8 @@ const struct setting_def settings_table[] = {
      .choices = "auto|files|stream", .fallback = "auto",
      .help = "files: on the database host. stream: over a replication connection."},
     {"base.from", SETTING_CHOICE, SETTING_OPTIONAL, OF(base.from), .choices = "primary|standby",
-     .fallback = "primary", .help = "Which server is read."},
+     .fallback = "primary",
+     .help = "Which server is read. standby: postgresql.data is the standby's."},
     {"base.mode", SETTING_CHOICE, SETTING_OPTIONAL, OF(base.mode),
      .choices = "auto|full|incremental", .fallback = "auto", .help = "Kind of the next backup."},
     {"base.full_every", SETTING_DURATION, SETTING_OPTIONAL, OF(base.full_every), HOUR, 3650 * DAY,

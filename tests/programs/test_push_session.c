@@ -22,6 +22,8 @@ struct server
     const char *pid, *data, *port, *recovery, *start, *sysid, *archive_mode, *version_num;
     const char *label, *start_lsn;
     unsigned pid_calls;
+    bool from_standby;                /* base.from */
+    const char *checkpoint, *minimum; /* timelines in pg_control */
     char asked[4096];
 };
 
@@ -57,6 +59,12 @@ answer(struct pgconn *conn, const char *sql, const char *const *parameters, size
         const char *values[] = {"server_version", "15.4", "server_version_num", self->version_num};
 
         return pgrows_new(2, 2, values, out, e);
+    }
+    if (strstr(sql, "min_recovery_end_timeline") != NULL)
+    {
+        const char *values[] = {self->recovery, self->checkpoint, self->minimum};
+
+        return pgrows_new(1, 3, values, out, e);
     }
     if (strstr(sql, "pg_current_snapshot") != NULL)
     {
@@ -166,14 +174,14 @@ check(void)
 {
     __attribute__((cleanup(server_facts_clear_scoped_))) struct server_facts facts = {0};
 
-    return server_check(io_posix(), &server.base, root, &facts, &err);
+    return server_check(io_posix(), &server.base, root, server.from_standby, &facts, &err);
 }
 
 START_TEST(trap5_the_right_server_is_believed)
 {
     struct server_facts facts = {0};
 
-    ck_ok(server_check(io_posix(), &server.base, root, &facts, &err), &err);
+    ck_ok(server_check(io_posix(), &server.base, root, server.from_standby, &facts, &err), &err);
     ck_assert_uint_eq(facts.sysid, SYSID);
     ck_assert_uint_eq(facts.version_num, 150004);
     ck_assert_str_eq(facts.version, "15.4");
@@ -246,6 +254,34 @@ no_server(void)
     ck_assert_int_eq(unlink(path), 0);
 }
 
+static void
+from_standby(void)
+{
+    server.from_standby = true;
+    server.recovery = "t";
+    server.archive_mode = "off"; /* the primary's counts */
+    control(SYSID, 5, 0x2000028);
+}
+static void
+promoted(void)
+{
+    from_standby();
+    server.recovery = "f";
+}
+static void
+standby_with_a_primarys_directory(void)
+{
+    from_standby();
+    control(SYSID, 6, 0x2000028);
+}
+static void
+primary_of_this_standby(void)
+{
+    from_standby();
+    server.recovery = "f";
+    server.data = "/tmp";
+}
+
 static const struct
 {
     void (*make)(void);
@@ -264,6 +300,9 @@ static const struct
     {old_server, CPAM_INVALID, "14 is the first one"},
     {standbys_directory, CPAM_FOREIGN, "in production there"},
     {no_server, CPAM_FOREIGN, "a running server"},
+    {promoted, CPAM_REFUSED, "is no standby"},
+    {standby_with_a_primarys_directory, CPAM_FOREIGN, "in archive recovery there"},
+    {primary_of_this_standby, CPAM_FOREIGN, "data directory"},
 };
 
 START_TEST(trap5_any_other_server_is_refused)
@@ -271,6 +310,39 @@ START_TEST(trap5_any_other_server_is_refused)
     refused[_i].make();
     ck_fails(check(), refused[_i].status, refused[_i].words, &err);
     ck_assert_str_ne(err.text, "");
+}
+END_TEST
+
+START_TEST(B5_a_standby_is_believed_where_one_is_wanted)
+{
+    from_standby();
+    ck_ok(check(), &err);
+}
+END_TEST
+
+static const struct
+{
+    const char *recovery, *checkpoint, *minimum;
+    const char *words; /* NULL: it stays what it was */
+} switches[] = {
+    {"t", "3", "3", NULL},
+    {"t", "3", "0", NULL}, /* nothing was written since it started */
+    {"f", "3", "3", "the standby was promoted during the backup"},
+    {"t", "4", "3", "from timeline 3 to 4"},
+    {"t", "3", "4", "from timeline 3 to 4"},
+    {"t", "x", "3", "x"},
+};
+
+START_TEST(B5_a_standby_stays_a_standby_on_its_timeline)
+{
+    server.recovery = switches[_i].recovery;
+    server.checkpoint = switches[_i].checkpoint;
+    server.minimum = switches[_i].minimum;
+    enum cpam_status status = standby_check(io_posix(), &server.base, (struct timeline){3}, &err);
+
+    ck_assert_int_eq(status == CPAM_OK, switches[_i].words == NULL);
+    if (switches[_i].words != NULL)
+        ck_assert_ptr_nonnull(strstr(err.text, switches[_i].words));
 }
 END_TEST
 
@@ -374,6 +446,9 @@ suite(void)
     tcase_add_test(tcase, trap5_the_right_server_is_believed);
     tcase_add_loop_test(tcase, trap5_any_other_server_is_refused, 0,
                         sizeof(refused) / sizeof(refused[0]));
+    tcase_add_test(tcase, B5_a_standby_is_believed_where_one_is_wanted);
+    tcase_add_loop_test(tcase, B5_a_standby_stays_a_standby_on_its_timeline, 0,
+                        sizeof(switches) / sizeof(switches[0]));
     tcase_add_test(tcase, trap5_a_checkpoint_that_is_not_in_this_directory);
     tcase_add_loop_test(tcase, each_major_has_its_functions, 0, sizeof(majors) / sizeof(majors[0]));
     tcase_add_test(tcase, trap21_torn_pg_control_is_read_again);
