@@ -162,7 +162,7 @@ look_again(struct page_check *check, const uint8_t *page, uint64_t offset, uint3
     struct lsn lsn = page_lsn(page);
     uint8_t again[PAGE_SIZE];
 
-    for (int i = 0; i < TRIES; i++)
+    for (int i = 0; i < TRIES && check->fd >= 0; i++)
     {
         size_t got;
 

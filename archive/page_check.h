@@ -53,7 +53,7 @@ void page_check_free(struct page_check *check);
 CPAM_SCOPED(page_check_free, struct page_check);
 
 /* What follows is this file from `offset` (a multiple of PAGE_SIZE) on; fd reads it again and stays
-   open until the next begin.  A path that holds no pages is passed over. */
+   open until the next begin.  fd -1: it can't be read again, and a bad page is noted at once.  A path that holds no pages is passed over. */
 void page_check_begin(struct page_check *check, const char *path, int fd, uint64_t offset);
 /* The next bytes, in pieces of any size.  A last piece of a page is no page: the file grows. */
 enum cpam_status page_check_feed(struct page_check *check, const void *data, size_t size,

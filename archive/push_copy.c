@@ -40,9 +40,19 @@ struct push_copy
 struct job
 {
     uint64_t part, offset, size;
+    uint8_t *content;   /* of a piece; NULL: it is read */
     const char *inside; /* of path: relative to the data directory */
     char path[];        /* the whole path */
 };
+
+static void
+job_free(struct job *job)
+{
+    if (job != NULL)
+        free(job->content);
+    free(job);
+}
+CPAM_SCOPED(job_free, struct job);
 
 static void
 copier_free(struct copier *copier)
@@ -120,6 +130,18 @@ wait_turn(const struct push_copy *copy, size_t bytes, struct cpam_err *err)
     return CPAM_OK;
 }
 
+/* The next bytes of a job, from its file or from memory. */
+static enum cpam_status
+read_content(const struct push_copy *copy, const struct job *job, int fd, uint64_t done,
+             uint8_t *at, size_t room, size_t *got, struct cpam_err *err)
+{
+    if (job->content == NULL)
+        return file_read_at(copy->io, fd, job->path, at, room, job->offset + done, got, err);
+    memcpy(at, job->content + done, room);
+    *got = room;
+    return CPAM_OK;
+}
+
 static enum cpam_status
 copy_content(struct copier *copier, const struct job *job, int fd, struct cpam_err *err)
 {
@@ -142,7 +164,7 @@ copy_content(struct copier *copier, const struct job *job, int fd, struct cpam_e
             room = room < PACE_TAKE_MAX ? room : PACE_TAKE_MAX;
             CPAM_TRY(wait_turn(copy, room, err));
         }
-        CPAM_TRY(file_read_at(copy->io, fd, job->path, at, room, job->offset + done, &got, err));
+        CPAM_TRY(read_content(copy, job, fd, done, at, room, &got, err));
         if (copier->check != NULL)
             CPAM_TRY(page_check_feed(copier->check, at, got, err));
         CPAM_TRY(pack_fill_take(copier->fill, got, err));
@@ -159,12 +181,14 @@ copier_run(void *arg, void *context, void *data, struct cpam_err *err)
 {
     struct push_copy *copy = arg;
     struct copier *copier = context;
-    CPAM_AUTO(free) struct job *job = data;
+    CPAM_AUTO(job_free) struct job *job = data;
     enum cpam_status status;
     struct cpam_err ignored;
     int fd;
 
     CPAM_TRY(go_on(copy, err));
+    if (job->content != NULL)
+        return copy_content(copier, job, -1, err);
     status = file_open(copy->io, job->path, O_RDONLY | O_NOFOLLOW, 0, &fd, err);
     if (status == CPAM_NOT_FOUND)
         return plan_part_vanished(copy->spec.plan, job->part, err);
@@ -181,7 +205,7 @@ static void
 copier_discard(void *arg, void *job)
 {
     (void) arg;
-    free(job);
+    job_free(job);
 }
 
 static void
@@ -204,7 +228,7 @@ push_copy_new(struct io *io, const struct push_copy_spec *spec, struct push_copy
     copy->spec = *spec;
     pthread_mutex_init(&copy->lock, NULL);
     struct worker_spec pool = {.threads = spec->workers,
-                               .queue = QUEUE,
+                               .queue = spec->data != NULL ? QUEUE : (size_t) 2 * spec->workers,
                                .arg = copy,
                                .start = copier_start,
                                .run = copier_run,
@@ -232,11 +256,12 @@ submit_part(struct push_copy *copy, const struct plan_entry *entry, uint64_t num
             struct cpam_err *err)
 {
     size_t size = strlen(copy->spec.data) + 1 + strlen(entry->source.path) + 1;
-    CPAM_AUTO(free) struct job *job = malloc(sizeof(*job) + size);
+    CPAM_AUTO(job_free) struct job *job = malloc(sizeof(*job) + size);
     uint64_t left;
 
     if (job == NULL)
         return cpam_fail(err, CPAM_NO_MEMORY, 0, "no memory for a job");
+    job->content = NULL;
     job->part = entry->first_part + number;
     job->offset = number * PLAN_PART_SIZE;
     left = entry->source.size - job->offset;
@@ -261,11 +286,11 @@ submit_entry(void *arg, const struct plan_entry *entry, struct cpam_err *err)
     return CPAM_OK;
 }
 
-enum cpam_status
-push_copy_files(struct push_copy *copy, struct cpam_err *err)
+/* The pool has come to its end, or to `submitted`, for which we stopped it. */
+static enum cpam_status
+wait_all(struct push_copy *copy, enum cpam_status submitted, struct cpam_err *err)
 {
     struct cpam_err first;
-    enum cpam_status submitted = plan_each(copy->spec.plan, submit_entry, copy, err);
 
     if (submitted != CPAM_OK)
         worker_cancel(copy->pool);
@@ -275,6 +300,41 @@ push_copy_files(struct push_copy *copy, struct cpam_err *err)
         return submitted;
     *err = first;
     return waited;
+}
+
+enum cpam_status
+push_copy_files(struct push_copy *copy, struct cpam_err *err)
+{
+    return wait_all(copy, plan_each(copy->spec.plan, submit_entry, copy, err), err);
+}
+
+enum cpam_status
+push_copy_piece(struct push_copy *copy, const struct push_piece *piece, struct cpam_err *err)
+{
+    size_t size = strlen(piece->path) + 1;
+    CPAM_AUTO(job_free) struct job *job = malloc(sizeof(*job) + size);
+
+    if (job == NULL)
+    {
+        free(piece->content);
+        return cpam_fail(err, CPAM_NO_MEMORY, 0, "no memory for a job");
+    }
+    *job = (struct job){.part = piece->part,
+                        .offset = piece->offset,
+                        .size = piece->size,
+                        .content = piece->content,
+                        .inside = job->path};
+    memcpy(job->path, piece->path, size);
+    CPAM_TRY(go_on(copy, err));
+    CPAM_TRY(worker_submit(copy->pool, job, err));
+    job = NULL; /* the pool's now */
+    return CPAM_OK;
+}
+
+enum cpam_status
+push_copy_pieces_end(struct push_copy *copy, struct cpam_err *err)
+{
+    return wait_all(copy, CPAM_OK, err);
 }
 
 /* How many have started: one that starts only now has nothing in its packs. */

@@ -16,7 +16,7 @@ struct push_copy_spec
     struct repo *const *repos; /* as many as packs has (pack.h); each worker gets others of them */
     struct plan *plan;
     struct pack_set *packs;
-    const char *data;            /* the data directory */
+    const char *data;            /* the data directory; NULL: files come in pieces */
     struct page_findings *pages; /* where damaged pages are noted; NULL: they have no checksums */
     unsigned workers;
     struct progress *progress;            /* or NULL */
@@ -29,7 +29,23 @@ enum cpam_status push_copy_new(struct io *io, const struct push_copy_spec *spec,
                                struct push_copy **out, struct cpam_err *err) CPAM_CHECK;
 /* Every planned file but global/pg_control, which comes last (postgresql.md trap 21). */
 enum cpam_status push_copy_files(struct push_copy *copy, struct cpam_err *err) CPAM_CHECK;
-/* Content that is in memory: pg_control, backup_label, tablespace_map.  After push_copy_files. */
+/*
+ * A piece of a file that comes by itself: takes content (malloc'd, size bytes) over, also where it
+ * fails.  Waits while as many pieces as twice the workers have not found one.
+ */
+struct push_piece
+{
+    const char *path; /* relative to the data directory; copied */
+    uint64_t part, offset;
+    uint8_t *content;
+    size_t size; /* all of the part */
+};
+enum cpam_status push_copy_piece(struct push_copy *copy, const struct push_piece *piece,
+                                 struct cpam_err *err) CPAM_CHECK;
+/* Until every piece is in its pack. */
+enum cpam_status push_copy_pieces_end(struct push_copy *copy, struct cpam_err *err) CPAM_CHECK;
+/* Content that is in memory: pg_control, backup_label, tablespace_map.  After push_copy_files
+   or push_copy_pieces_end. */
 enum cpam_status push_copy_text(struct push_copy *copy, uint64_t part, const void *data,
                                 size_t size, struct cpam_err *err) CPAM_CHECK;
 /* Puts every pack that is not full yet. */

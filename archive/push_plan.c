@@ -16,7 +16,7 @@
 struct plan
 {
     struct spill *entries, *parts;
-    uint64_t bytes, part_count;
+    uint64_t bytes, part_count, part_size;
     pthread_mutex_t lock; /* of parts_at */
     uint64_t *parts_at;
     size_t cap;
@@ -44,6 +44,7 @@ plan_new(struct io *io, const char *state, struct plan **out, struct cpam_err *e
     *out = NULL;
     if (plan == NULL)
         return cpam_fail(err, CPAM_NO_MEMORY, 0, "no memory for a plan");
+    plan->part_size = PLAN_PART_SIZE;
     pthread_mutex_init(&plan->lock, NULL);
     CPAM_TRY(spill_new(io, state, &plan->entries, err));
     CPAM_TRY(spill_new(io, state, &plan->parts, err));
@@ -102,31 +103,50 @@ plan_extra_part(struct plan *plan, uint64_t *part, struct cpam_err *err)
     return add_parts(plan, 1, part, err);
 }
 
+void
+plan_set_part_size(struct plan *plan, uint64_t size)
+{
+    plan->part_size = size;
+}
+
+uint64_t
+plan_part_size(const struct plan *plan)
+{
+    return plan->part_size;
+}
+
 enum cpam_status
-plan_add(struct plan *plan, const struct source_entry *entry, uint64_t *first_part,
-         struct cpam_err *err)
+plan_add_read(struct plan *plan, const struct source_entry *entry, uint64_t first_part,
+              uint64_t part_count, struct cpam_err *err)
 {
     CPAM_AUTO(cpam_buf_clear) struct cpam_buf note = {0};
-    struct entry_note fixed = {.entry.source = *entry};
+    struct entry_note fixed = {.entry = {*entry, first_part, part_count}};
     uint64_t at;
 
     fixed.path_size = (uint32_t) strlen(entry->path) + 1;
     fixed.target_size = entry->target == NULL ? 0 : (uint32_t) strlen(entry->target) + 1;
-    if (entry->kind == MANIFEST_FILE)
-    {
-        fixed.entry.part_count = (entry->size + PLAN_PART_SIZE - 1) / PLAN_PART_SIZE;
-        if (fixed.entry.part_count == 0)
-            fixed.entry.part_count = 1;
-        CPAM_TRY(add_parts(plan, fixed.entry.part_count, &fixed.entry.first_part, err));
-        plan->bytes += entry->size;
-    }
-    if (first_part != NULL)
-        *first_part = fixed.entry.first_part;
     CPAM_TRY(cpam_buf_append(&note, &fixed, sizeof(fixed), SPILL_NOTE_MAX, err));
     CPAM_TRY(cpam_buf_append(&note, entry->path, fixed.path_size, SPILL_NOTE_MAX, err));
     if (fixed.target_size > 0)
         CPAM_TRY(cpam_buf_append(&note, entry->target, fixed.target_size, SPILL_NOTE_MAX, err));
     return spill_add(plan->entries, note.data, note.size, &at, err);
+}
+
+enum cpam_status
+plan_add(struct plan *plan, const struct source_entry *entry, uint64_t *first_part,
+         struct cpam_err *err)
+{
+    uint64_t first = 0, count = 0;
+
+    if (entry->kind == MANIFEST_FILE)
+    {
+        count = entry->size == 0 ? 1 : (entry->size + plan->part_size - 1) / plan->part_size;
+        CPAM_TRY(add_parts(plan, count, &first, err));
+        plan->bytes += entry->size;
+    }
+    if (first_part != NULL)
+        *first_part = first;
+    return plan_add_read(plan, entry, first, count, err);
 }
 
 uint64_t
@@ -230,7 +250,7 @@ plan_content(struct plan *plan, uint64_t first_part, uint64_t part_count, struct
         out->crc = i == first_part ? fixed.crc : crc32c_combine(out->crc, fixed.crc, fixed.size);
         out->size += fixed.size;
         /* the file was cut here while it was read: replay does the same */
-        if (fixed.size < PLAN_PART_SIZE)
+        if (fixed.size < plan->part_size)
             break;
     }
     return CPAM_OK;

@@ -32,7 +32,15 @@ CPAM_SCOPED(plan_free, struct plan);
 /* In the manifest's order.  *first_part (may be NULL) is the number of the file's first part. */
 enum cpam_status plan_add(struct plan *plan, const struct source_entry *entry, uint64_t *first_part,
                           struct cpam_err *err) CPAM_CHECK;
-/* A part that belongs to no noted entry (backup_label, made at the end). */
+/* A file that was cut into parts while it came: first_part to first_part + part_count - 1 are from
+   plan_extra_part(), and each but the last is full. */
+enum cpam_status plan_add_read(struct plan *plan, const struct source_entry *entry,
+                               uint64_t first_part, uint64_t part_count,
+                               struct cpam_err *err) CPAM_CHECK;
+/* Bytes of a full part: PLAN_PART_SIZE, or what was set before the first one was noted. */
+void plan_set_part_size(struct plan *plan, uint64_t size);
+uint64_t plan_part_size(const struct plan *plan);
+/* A part that belongs to no noted entry yet (backup_label, made at the end; a file that comes). */
 enum cpam_status plan_extra_part(struct plan *plan, uint64_t *part,
                                  struct cpam_err *err) CPAM_CHECK;
 uint64_t plan_bytes(const struct plan *plan);

@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include "pg/crc32c.h"
 #include "repo/repo_fixture.h"
 
 enum
@@ -74,6 +75,92 @@ START_TEST(B8_a_signal_is_told_as_one)
     repo_fixture_begin(&repo, false);
     stopped = 1;
     ck_fails(copy_all(&repo, &err), CPAM_CANCELLED, "the backup was stopped", &err);
+    stopped = 0;
+    repo_fixture_end(&repo);
+}
+END_TEST
+
+/* --- content that comes in pieces --------------------------------------------------------------- */
+
+enum
+{
+    PIECE = 128 << 10,
+    BIG = 3 * PIECE + 17
+};
+
+static enum cpam_status
+push_piece(struct push_copy *copy, const char *path, uint64_t part, uint64_t offset, size_t size,
+           struct cpam_err *err)
+{
+    struct push_piece piece = {path, part, offset, malloc(size + 1), size};
+
+    ck_assert_ptr_nonnull(piece.content);
+    for (size_t i = 0; i < size; i++)
+        piece.content[i] = (uint8_t) ((offset + i) * 7 + 1);
+    return push_copy_piece(copy, &piece, err);
+}
+
+/* A large file and an empty one, in pieces; the plan's content of both. */
+static enum cpam_status
+copy_pieces(struct repo_fixture *repo, struct plan_content *big, struct plan_content *empty,
+            struct cpam_err *err)
+{
+    CPAM_AUTO(plan_free) struct plan *plan = NULL;
+    CPAM_AUTO(pack_set_free) struct pack_set *packs = NULL;
+    CPAM_AUTO(push_copy_free) struct push_copy *copy = NULL;
+    struct pack_set_spec set = {.label = "cpam_backup_20261123_160349",
+                                .attempt = 1,
+                                .sysid = REPO_SYSID,
+                                .pack_size = PACK_SIZE_MIN,
+                                .state = fixture_dir,
+                                .repos = 1};
+    struct repo *repos[PACK_REPOS_MAX] = {repo->repo};
+    uint64_t part, first = 0;
+
+    CPAM_TRY(plan_new(io_posix(), fixture_dir, &plan, err));
+    plan_set_part_size(plan, PIECE);
+    ck_assert_uint_eq(plan_part_size(plan), PIECE);
+    CPAM_TRY(pack_set_new(io_posix(), &set, &packs, err));
+    struct push_copy_spec spec = {
+        .repos = repos, .plan = plan, .packs = packs, .workers = 2, .stopped = &stopped};
+    CPAM_TRY(push_copy_new(io_posix(), &spec, &copy, err));
+    for (uint64_t at = 0; at < BIG; at += PIECE)
+    {
+        CPAM_TRY(plan_extra_part(plan, &part, err));
+        CPAM_TRY(push_piece(copy, "big", part, at, at + PIECE < BIG ? PIECE : BIG - at, err));
+        first = at == 0 ? part : first;
+    }
+    CPAM_TRY(plan_extra_part(plan, &part, err));
+    CPAM_TRY(push_piece(copy, "empty", part, 0, 0, err));
+    struct source_entry entry = {.kind = MANIFEST_FILE, .path = "big", .size = BIG};
+    CPAM_TRY(plan_add_read(plan, &entry, first, 4, err));
+    CPAM_TRY(push_copy_pieces_end(copy, err));
+    CPAM_TRY(push_copy_finish(copy, err));
+    CPAM_TRY(plan_content(plan, first, 4, big, err));
+    return plan_content(plan, part, 1, empty, err);
+}
+
+START_TEST(B5_pieces_are_put_together)
+{
+    static struct repo_fixture repo;
+    struct plan_content big, empty;
+    static uint8_t whole[BIG];
+    struct cpam_err err;
+
+    repo_fixture_begin(&repo, false);
+    ck_ok(copy_pieces(&repo, &big, &empty, &err), &err);
+    for (size_t i = 0; i < BIG; i++)
+        whole[i] = (uint8_t) (i * 7 + 1);
+    ck_assert_uint_eq(big.size, BIG);
+    ck_assert_uint_eq(big.crc, crc32c(0, whole, BIG));
+    ck_assert_uint_ge(big.extent_count, 1);
+    ck_assert_uint_eq(empty.size, 0);
+    ck_assert(!empty.vanished);
+    free(big.extents);
+    free(empty.extents);
+    stopped = 1;
+    ck_fails(copy_pieces(&repo, &big, &empty, &err), CPAM_CANCELLED, "the backup was stopped",
+             &err);
     stopped = 0;
     repo_fixture_end(&repo);
 }
@@ -165,6 +252,7 @@ suite(void)
     tcase_set_timeout(tcase, 60);
     tcase_add_test(tcase, B8_the_reason_of_a_failed_copy_is_told);
     tcase_add_test(tcase, B8_a_signal_is_told_as_one);
+    tcase_add_test(tcase, B5_pieces_are_put_together);
     tcase_add_test(tcase, B10_reading_keeps_the_rate_within_five_percent);
     suite_add_tcase(suite, tcase);
     return suite;
