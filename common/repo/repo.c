@@ -177,6 +177,7 @@ repo_another(struct repo *repo, struct repo **out, struct cpam_err *err)
         return prefixed(status, &repo->settings, err);
     repo_known_free((*out)->known);
     (*out)->known = repo_known_share(repo->known);
+    store_share((*out)->store, repo->store);
     return CPAM_OK;
 }
 

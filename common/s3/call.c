@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/text.h"
+#include "s3/guard.h"
 
 void
 s3_call_query(struct s3_call *call, const char *name, const char *value)
@@ -196,6 +197,9 @@ copy_settings(const struct s3_settings *from, struct s3_settings *to, struct cpa
     CPAM_TRY(copy(from->server_side_encryption, &to->server_side_encryption, err));
     CPAM_TRY(copy(from->kms_key, &to->kms_key, err));
     CPAM_TRY(copy(from->lock_mode, &to->lock_mode, err));
+    CPAM_TRY(copy(from->probe, &to->probe, err));
+    if (to->probe != NULL && strlen(to->probe) > S3_PROBE_MAX)
+        return cpam_fail(err, CPAM_INTERNAL, 0, "the name of a probe is too long");
     to->lock_us = from->lock_us;
     return CPAM_OK;
 }
@@ -211,6 +215,7 @@ s3_open(struct io *io, const struct s3_settings *settings, struct http *http,
     s3->io = io;
     CPAM_TRY(s3_endpoint_of(settings, &s3->endpoint, err));
     CPAM_TRY(copy_settings(settings, &s3->settings, err));
+    CPAM_TRY(s3_guard_new(&s3->guard, err));
     s3->http = http;
     s3->credentials = credentials;
     *out = CPAM_STEAL(s3);
@@ -231,6 +236,7 @@ s3_free(struct s3 *s3)
         return;
     http_free(s3->http);
     credentials_free(s3->credentials);
+    s3_guard_free(s3->guard);
     s3_endpoint_clear(&s3->endpoint);
     free_text(s3->settings.bucket);
     free_text(s3->settings.region);
@@ -238,7 +244,15 @@ s3_free(struct s3 *s3)
     free_text(s3->settings.server_side_encryption);
     free_text(s3->settings.kms_key);
     free_text(s3->settings.lock_mode);
+    free_text(s3->settings.probe);
     free(s3);
+}
+
+void
+s3_share(struct s3 *s3, const struct s3 *with)
+{
+    s3_guard_free(s3->guard);
+    s3->guard = s3_guard_share(with->guard);
 }
 
 const char *

@@ -16,6 +16,8 @@ enum
     S3_MD5_HEX_SIZE = 33
 };
 
+struct s3_guard;
+
 struct s3
 {
     struct io *io;
@@ -23,9 +25,10 @@ struct s3
     struct credentials *credentials;
     struct s3_endpoint endpoint;
     struct s3_settings settings; /* its texts are owned */
-    int64_t skew;                /* us the store's clock is ahead of ours; 0 until it complained */
-    unsigned skews;              /* how often it complained */
-    char code[S3_CODE_MAX];      /* of the last answer's error document, or "" */
+    struct s3_guard *guard;
+    int64_t skew;           /* us the store's clock is ahead of ours; 0 until it complained */
+    unsigned skews;         /* how often it complained */
+    char code[S3_CODE_MAX]; /* of the last answer's error document, or "" */
 };
 
 struct s3_call
@@ -69,17 +72,24 @@ void s3_info_of(const struct http_reply *reply, struct s3_info *info);
 /* Copies without the quotes and a weak ETag's mark; what is too long becomes "". */
 void s3_etag_copy(char out[S3_ETAG_MAX], const char *text);
 
-/* The digests of a body that is sent: Content-MD5's text, its hex (what an ETag is), and, where it
-   is signed, its SHA-256. */
+/* The digests of a body that is sent: Content-MD5's text, its hex (what an ETag is), its SHA-256 in hex
+   and its CRC-32C as S3 writes it; "" where they were not asked for. */
 struct s3_digests
 {
     char md5_base64[25];
     char md5_hex[S3_MD5_HEX_SIZE];
     uint8_t md5[16];
     char sha256_hex[SIGV4_HEX_SIZE];
+    char crc32c_base64[9];
 };
-enum cpam_status s3_digest(struct s3 *s3, const struct http_body *body, struct s3_digests *out,
-                           struct cpam_err *err) CPAM_CHECK;
+enum s3_digest_kinds
+{
+    S3_DIGEST_MD5 = 1,
+    S3_DIGEST_SHA256 = 2, /* over plain HTTP it is made in any case, to be signed */
+    S3_DIGEST_CRC32C = 4
+};
+enum cpam_status s3_digest(struct s3 *s3, const struct http_body *body, unsigned kinds,
+                           struct s3_digests *out, struct cpam_err *err) CPAM_CHECK;
 /* The headers of encryption, class and lock; retain has room for the date. */
 void s3_put_headers(struct s3 *s3, const struct s3_put *put, struct s3_call *call, char retain[32]);
 /* Does this answer's ETag say what was stored: an MD5, not hidden by KMS?  Then it must be it. */

@@ -1,14 +1,16 @@
 /*
  * digest.c - what a store needs to refuse a damaged body, and what its ETag is held against.
  *
- * MD5 is here because S3's protocol has it (Content-MD5, ETags); nothing of ours trusts it:
- * the objects' own seals do that.
+ * MD5 is here because S3's protocol has it (Content-MD5, ETags); nothing of ours trusts it, nor the
+ * CRC: the objects' own seals are what is trusted.
  */
 #include <errno.h>
 #include <openssl/evp.h>
 #include <string.h>
 #include <strings.h>
 
+#include "base/bytes.h"
+#include "pg/crc32c.h"
 #include "s3/call.h"
 
 struct md5
@@ -56,50 +58,75 @@ each_piece(struct io *io, const struct http_body *body, bytes_fn fn, void *arg,
     return CPAM_OK;
 }
 
-struct both
+struct digesting
 {
-    struct md5 md5;
-    struct sha256 *sha; /* NULL: not needed */
+    EVP_MD_CTX *md5;    /* NULL: not asked for */
+    struct sha256 *sha; /* NULL: not asked for */
+    bool has_crc;
+    uint32_t crc;
 };
 
 static enum cpam_status
 add_piece(void *arg, const void *data, size_t size, struct cpam_err *err)
 {
-    struct both *both = arg;
+    struct digesting *to = arg;
 
-    if (EVP_DigestUpdate(both->md5.ctx, data, size) != 1)
+    if (to->md5 != NULL && EVP_DigestUpdate(to->md5, data, size) != 1)
         return cpam_fail(err, CPAM_INTERNAL, 0, "OpenSSL could not compute an MD5");
-    return both->sha == NULL ? CPAM_OK : sha256_add(both->sha, data, size, err);
+    if (to->has_crc)
+        to->crc = crc32c(to->crc, data, size);
+    return to->sha == NULL ? CPAM_OK : sha256_add(to->sha, data, size, err);
+}
+
+static enum cpam_status
+texts(const struct digesting *from, struct s3_digests *out, struct cpam_err *err)
+{
+    uint8_t sha[SHA256_SIZE], crc[4];
+    unsigned size = 0;
+
+    if (from->md5 != NULL)
+    {
+        if (EVP_DigestFinal_ex(from->md5, out->md5, &size) != 1 || size != sizeof(out->md5))
+            return cpam_fail(err, CPAM_INTERNAL, 0, "OpenSSL could not compute an MD5");
+        EVP_EncodeBlock((unsigned char *) out->md5_base64, out->md5, sizeof(out->md5));
+        sigv4_hex(out->md5, sizeof(out->md5), out->md5_hex);
+    }
+    if (from->sha != NULL)
+    {
+        CPAM_TRY(sha256_end(from->sha, sha, err));
+        sigv4_hex(sha, sizeof(sha), out->sha256_hex);
+    }
+    if (from->has_crc)
+    {
+        be32_put(crc, from->crc);
+        EVP_EncodeBlock((unsigned char *) out->crc32c_base64, crc, sizeof(crc));
+    }
+    return CPAM_OK;
 }
 
 enum cpam_status
-s3_digest(struct s3 *s3, const struct http_body *body, struct s3_digests *out, struct cpam_err *err)
+s3_digest(struct s3 *s3, const struct http_body *body, unsigned kinds, struct s3_digests *out,
+          struct cpam_err *err)
 {
-    CPAM_AUTO(md5_clear) struct md5 md5 = {.ctx = EVP_MD_CTX_new()};
+    CPAM_AUTO(md5_clear) struct md5 md5 = {.ctx = NULL};
     CPAM_AUTO(sha256_free) struct sha256 *sha = NULL;
-    struct both both = {.md5 = md5};
-    uint8_t sha_bytes[SHA256_SIZE];
-    unsigned size = 0;
+    struct digesting digesting = {.has_crc = (kinds & S3_DIGEST_CRC32C) != 0};
 
-    if (md5.ctx == NULL || EVP_DigestInit_ex(md5.ctx, EVP_md5(), NULL) != 1)
-        return cpam_fail(
-            err, CPAM_REFUSED, 0,
-            "OpenSSL has no MD5 (a FIPS configuration?), which S3's Content-MD5 needs");
-    if (!s3->endpoint.tls)
-        CPAM_TRY(sha256_new(&sha, err));
-    both.sha = sha;
-    CPAM_TRY(each_piece(s3->io, body, add_piece, &both, err));
-    if (EVP_DigestFinal_ex(md5.ctx, out->md5, &size) != 1 || size != sizeof(out->md5))
-        return cpam_fail(err, CPAM_INTERNAL, 0, "OpenSSL could not compute an MD5");
-    EVP_EncodeBlock((unsigned char *) out->md5_base64, out->md5, sizeof(out->md5));
-    sigv4_hex(out->md5, sizeof(out->md5), out->md5_hex);
-    out->sha256_hex[0] = '\0';
-    if (sha != NULL)
+    memset(out, 0, sizeof(*out));
+    if ((kinds & S3_DIGEST_MD5) != 0)
     {
-        CPAM_TRY(sha256_end(sha, sha_bytes, err));
-        sigv4_hex(sha_bytes, sizeof(sha_bytes), out->sha256_hex);
+        md5.ctx = EVP_MD_CTX_new();
+        if (md5.ctx == NULL || EVP_DigestInit_ex(md5.ctx, EVP_md5(), NULL) != 1)
+            return cpam_fail(
+                err, CPAM_REFUSED, 0,
+                "OpenSSL has no MD5 (a FIPS configuration?), which S3's Content-MD5 needs");
     }
-    return CPAM_OK;
+    if (!s3->endpoint.tls || (kinds & S3_DIGEST_SHA256) != 0)
+        CPAM_TRY(sha256_new(&sha, err));
+    digesting.md5 = md5.ctx;
+    digesting.sha = sha;
+    CPAM_TRY(each_piece(s3->io, body, add_piece, &digesting, err));
+    return texts(&digesting, out, err);
 }
 
 enum cpam_status

@@ -113,7 +113,7 @@ s3_upload_part(struct s3_upload *upload, const struct http_body *body, struct de
         upload->parts = parts;
         upload->cap = cap;
     }
-    CPAM_TRY(s3_digest(s3, &call.body, &digests, err));
+    CPAM_TRY(s3_digest(s3, &call.body, S3_DIGEST_MD5, &digests, err));
     call.payload = digests.sha256_hex[0] != '\0' ? digests.sha256_hex : NULL;
     snprintf(number, sizeof(number), "%zu", upload->count + 1);
     s3_call_query(&call, "partNumber", number);
@@ -147,7 +147,7 @@ expected_etag(const struct s3_upload *upload, char out[S3_ETAG_MAX], struct cpam
     for (size_t i = 0; i < upload->count; i++)
         CPAM_TRY(cpam_buf_append(&all, upload->parts[i].md5, 16, 16 * S3_PARTS_MAX, err));
     const struct http_body body = {.data = all.data, .fd = -1, .size = all.size};
-    CPAM_TRY(s3_digest(upload->s3, &body, &digests, err));
+    CPAM_TRY(s3_digest(upload->s3, &body, S3_DIGEST_MD5, &digests, err));
     snprintf(out, S3_ETAG_MAX, "%s-%zu", digests.md5_hex, upload->count);
     return CPAM_OK;
 }
@@ -218,7 +218,7 @@ s3_upload_complete(struct s3_upload *upload, struct deadline deadline, struct s3
 
     CPAM_TRY(part_list(upload, &list, err));
     call.body = (struct http_body){.data = list.data, .fd = -1, .size = list.size};
-    CPAM_TRY(s3_digest(upload->s3, &call.body, &digests, err));
+    CPAM_TRY(s3_digest(upload->s3, &call.body, 0, &digests, err));
     call.payload = digests.sha256_hex[0] != '\0' ? digests.sha256_hex : NULL;
     s3_call_query(&call, "uploadId", upload->id);
     s3_call_header(&call, "Content-Type", "application/xml");

@@ -7,7 +7,7 @@
 #include <time.h>
 
 #include "base/text.h"
-#include "s3/call.h"
+#include "s3/guard.h"
 
 void
 s3_put_headers(struct s3 *s3, const struct s3_put *put, struct s3_call *call, char retain[32])
@@ -33,26 +33,55 @@ s3_put_headers(struct s3 *s3, const struct s3_put *put, struct s3_call *call, ch
     }
 }
 
+/* Does this answer say that what is stored is what was sent, as far as it says anything? */
+static enum cpam_status
+check_answer(const struct http_reply *reply, enum s3_guard_kind guard,
+             const struct s3_digests *digests, struct cpam_err *err)
+{
+    const char *crc = http_reply_header(reply, "x-amz-checksum-crc32c");
+
+    if (guard == GUARD_MD5)
+        return s3_check_etag(reply, digests->md5_hex, err);
+    if (http_reply_header(reply, "ETag") == NULL)
+        return cpam_fail(err, CPAM_CORRUPT, 0, "the store's answer has no ETag");
+    if (guard == GUARD_CRC32C && crc != NULL && strcmp(crc, digests->crc32c_base64) != 0)
+        return cpam_fail(err, CPAM_CORRUPT, 0,
+                         "the store says that it holds other bytes than were sent: CRC-32C %s "
+                         "instead of %s",
+                         crc, digests->crc32c_base64);
+    return CPAM_OK;
+}
+
 enum cpam_status
 s3_put_new(struct s3 *s3, const struct s3_put *put, struct deadline deadline, struct s3_info *info,
            struct cpam_err *err)
 {
+    static const unsigned digest_of[] = {[GUARD_MD5] = S3_DIGEST_MD5,
+                                         [GUARD_SHA256] = S3_DIGEST_SHA256,
+                                         [GUARD_CRC32C] = S3_DIGEST_CRC32C};
     CPAM_AUTO(http_reply_clear) struct http_reply reply = {0};
     struct s3_call call = {.method = "PUT", .doing = "put", .key = put->key, .body = put->body};
+    enum s3_guard_kind guard = s3_guard_for(s3, put, deadline);
     struct s3_digests digests;
     char retain[32];
 
-    CPAM_TRY(s3_digest(s3, &put->body, &digests, err));
+    CPAM_TRY(s3_digest(s3, &put->body, digest_of[guard], &digests, err));
     call.payload = digests.sha256_hex[0] != '\0' ? digests.sha256_hex : NULL;
     s3_call_header(&call, "If-None-Match", "*");
-    s3_call_header(&call, "Content-MD5", digests.md5_base64);
+    if (guard == GUARD_MD5)
+        s3_call_header(&call, "Content-MD5", digests.md5_base64);
+    if (guard == GUARD_CRC32C)
+    {
+        s3_call_header(&call, "x-amz-checksum-crc32c", digests.crc32c_base64);
+        s3_call_header(&call, "x-amz-sdk-checksum-algorithm", "CRC32C");
+    }
     s3_call_header(&call, "Content-Type", "application/octet-stream");
     s3_put_headers(s3, put, &call, retain);
     CPAM_TRY(s3_call(s3, &call, deadline, &reply, err));
 
     s3_info_of(&reply, info);
     info->size = put->body.size;
-    enum cpam_status status = s3_check_etag(&reply, digests.md5_hex, err);
+    enum cpam_status status = check_answer(&reply, guard, &digests, err);
     if (status != CPAM_OK)
         s3_call_prefix(s3, &call, err);
     return status;

@@ -98,6 +98,7 @@ static const struct
     {"RequestTimeout", CPAM_TRANSIENT, NULL},
     {"BadDigest", CPAM_TRANSIENT, NULL}, /* damaged on its way: send it again */
     {"XAmzContentSHA256Mismatch", CPAM_TRANSIENT, NULL},
+    {"XAmzContentChecksumMismatch", CPAM_TRANSIENT, NULL},
     {"IncompleteBody", CPAM_TRANSIENT, NULL},
     {"TemporaryRedirect", CPAM_TRANSIENT, NULL},
     {"SlowDown", CPAM_TRANSIENT, NULL},

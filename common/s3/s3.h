@@ -12,10 +12,10 @@
  *   CPAM_CORRUPT    the answer is not what was asked for
  *   CPAM_TRANSIENT / CPAM_DEADLINE   tried again until the time was up
  *
- * Bodies that are sent carry Content-MD5, and over plain HTTP are signed with their SHA-256, so
- * that a store refuses what was damaged on its way.  Over TLS, which has integrity of its own, the
- * payload is UNSIGNED-PAYLOAD, which saves reading a body twice.  x-amz-checksum-* is not sent:
- * stores that check it check Content-MD5 too, and of those that do not know it some refuse it.
+ * Bodies that are sent carry a digest, so that a store refuses what was damaged on its way: Content-MD5,
+ * or for large ones a CRC-32C or a signed SHA-256 where the store was seen to look at it (guard.h).
+ * Over plain HTTP the SHA-256 is signed in any case; over TLS, which has integrity of its own, the
+ * payload is else UNSIGNED-PAYLOAD.
  *
  * Keys are whole keys in the bucket.  A struct s3 is used by one thread at a time.
  */
@@ -39,7 +39,8 @@ enum
     S3_VERSION_MAX = 1024,
     S3_REPLY_MAX = 8 << 20, /* bytes of a listing page or another XML answer */
     S3_UPLOAD_ID_MAX = 1024,
-    S3_PARTS_MAX = 10000
+    S3_PARTS_MAX = 10000,
+    S3_PROBE_MAX = 256
 };
 
 struct s3_settings
@@ -53,6 +54,8 @@ struct s3_settings
     const char *kms_key;
     const char *lock_mode; /* NULL, "COMPLIANCE", "GOVERNANCE" */
     int64_t lock_us;
+    const char *probe; /* how keys begin that may be put to see what the store looks at, at most
+                          S3_PROBE_MAX bytes; NULL: nothing is tried, Content-MD5 it is */
 };
 
 struct s3;
@@ -63,6 +66,9 @@ enum cpam_status s3_open(struct io *io, const struct s3_settings *settings, stru
                          struct cpam_err *err) CPAM_CHECK;
 void s3_free(struct s3 *s3);
 CPAM_SCOPED(s3_free, struct s3);
+
+/* Another connection to the same bucket: what one of them finds out the other one knows. */
+void s3_share(struct s3 *s3, const struct s3 *with);
 
 const char *s3_bucket(const struct s3 *s3);
 /* Did the last answer bring this code in its error document? */
@@ -85,8 +91,9 @@ struct s3_put
     bool lock;                 /* as the settings say */
 };
 
-/* Put-if-absent (If-None-Match: *).  info: what the store acknowledged; its ETag has been held
-   against the body's MD5 where it is one (no SSE-KMS). */
+/* Put-if-absent (If-None-Match: *).  info: what the store acknowledged.  Where the body went with
+   Content-MD5 its ETag has been held against it (unless SSE-KMS hides it); else the store has been seen
+   to refuse a body that is not the one its digest belongs to. */
 enum cpam_status s3_put_new(struct s3 *s3, const struct s3_put *put, struct deadline deadline,
                             struct s3_info *info, struct cpam_err *err) CPAM_CHECK;
 

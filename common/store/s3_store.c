@@ -252,6 +252,12 @@ s3_store_free(struct store *store)
     free(self);
 }
 
+static void
+s3_store_share(struct store *store, const struct store *with)
+{
+    s3_share(((struct s3_store *) store)->s3, ((const struct s3_store *) with)->s3);
+}
+
 static const struct store_ops s3_store_ops = {.put_new = s3_store_put_new,
                                               .put_new_fd = s3_store_put_new_fd,
                                               .put_stream = s3_store_put_stream,
@@ -262,6 +268,7 @@ static const struct store_ops s3_store_ops = {.put_new = s3_store_put_new,
                                               .remove = s3_store_remove,
                                               .refuses_taken = s3_store_refuses_taken,
                                               .prepare = s3_store_prepare,
+                                              .share = s3_store_share,
                                               .free = s3_store_free};
 
 static enum cpam_status
@@ -302,6 +309,8 @@ s3_store_open(struct io *io, const struct s3_store_settings *settings, struct ht
 {
     const char *prefix = settings->prefix != NULL ? settings->prefix : "";
     const char *slash = prefix[0] != '\0' ? "/" : "";
+    CPAM_AUTO(free) char *probe = NULL;
+    struct s3_settings s3 = settings->s3;
 
     CPAM_TRY(check_prefix(prefix, err));
     if (settings->s3.bucket == NULL)
@@ -315,6 +324,8 @@ s3_store_open(struct io *io, const struct s3_store_settings *settings, struct ht
     self->max_parts = settings->max_parts != 0 ? settings->max_parts : S3_PARTS_MAX;
     CPAM_AUTO(store_free) struct store *owner = &self->base;
     CPAM_TRY(joined(&self->prefix, err, prefix, slash, ""));
+    CPAM_TRY(joined(&probe, err, self->prefix, "probe/", ""));
+    s3.probe = probe;
     if (settings->class_base != NULL)
         CPAM_TRY(joined(&self->class_base, err, settings->class_base, "", ""));
     if (settings->class_wal != NULL)
@@ -329,7 +340,7 @@ s3_store_open(struct io *io, const struct s3_store_settings *settings, struct ht
         CPAM_TRY(joined(&self->base.url, err, bucket, slash, prefix));
     }
     /* the last step that can fail: from here on http and credentials are kept */
-    CPAM_TRY(s3_open(io, &settings->s3, http, credentials, &self->s3, err));
+    CPAM_TRY(s3_open(io, &s3, http, credentials, &self->s3, err));
     *out = CPAM_STEAL(owner);
     return CPAM_OK;
 }

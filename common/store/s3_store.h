@@ -2,7 +2,7 @@
  * s3_store.h - a store in a bucket: s3://bucket/prefix.
  *
  * How the promises of store.h are kept here:
- *   - A put is conditional (If-None-Match: *), checked by the store on its way in (Content-MD5), and
+ *   - A put is conditional (If-None-Match: *), checked by the store on its way in (s3.h), and
  *     looked at afterwards: by HEAD, or where the bucket keeps versions by ListObjectVersions.  There
  *     the oldest version of a name is the one that counts, so that a put that finds an older one is
  *     CPAM_EXISTS: that holds for what a delete marker hid, and for stores that do not look at

@@ -167,6 +167,13 @@ store_prepare(struct store *store, struct cpam_err *err)
 }
 
 void
+store_share(struct store *store, const struct store *with)
+{
+    if (store->ops->share != NULL)
+        store->ops->share(store, with);
+}
+
+void
 store_free(struct store *store)
 {
     if (store != NULL)

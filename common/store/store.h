@@ -107,6 +107,8 @@ struct store_ops
     enum cpam_status (*refuses_taken)(struct store *store, const char *key, const void *data,
                                       size_t size, bool *refuses, struct cpam_err *err);
     enum cpam_status (*prepare)(struct store *store, struct cpam_err *err);
+    /* NULL: there is nothing to find out */
+    void (*share)(struct store *store, const struct store *with);
     void (*free)(struct store *store);
 };
 
@@ -202,6 +204,10 @@ enum cpam_status store_remove(struct store *store, const char *key,
 /* For `cpam-repo create`: make the root if it can be made (a directory), and prove by doing it
    that put-if-absent is enforced, reads see writes, and listings are complete. */
 enum cpam_status store_prepare(struct store *store, struct cpam_err *err) CPAM_CHECK;
+
+/* Another connection to the same place, of the same kind and just opened: what one of them finds out
+   about it (what it looks at when something is put) the other one knows, also while both are used. */
+void store_share(struct store *store, const struct store *with);
 
 void store_free(struct store *store);
 CPAM_SCOPED(store_free, struct store);

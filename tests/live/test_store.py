@@ -59,6 +59,17 @@ def test_S2_over_plain_http_too(t):
         t.true(rgw.shared().client.get(name, command) == body, command)
 
 
+def test_S2_this_store_looks_at_a_signed_sha256(t):
+    """So a large body needs no MD5; it does not know CRC-32C, and keeps the probe for that."""
+    path, body = peer.file(t, "body", 3_000_000)
+    for versioned in (False, True):
+        name = bucket(f"guarded-{versioned}".lower(), versioned)
+        for key in ("a", "b"):
+            peer.expect(t, drive(name, "put", key, path), "ok", what=key)
+            t.true(rgw.shared().client.get(name, key) == body, key)
+        t.equal(rgw.shared().client.keys(name), ["a", "b", "probe/crc32c"])
+
+
 def test_a_bucket_in_the_host_name(t):
     server, name = rgw.shared(), bucket("virtual")
     path, _ = peer.file(t, "body", 1000)

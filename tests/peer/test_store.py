@@ -11,11 +11,12 @@ SIZE = 300_000
 
 
 def only(method, fault, times=None, key=None):
-    """Requests of this method for an object (key: only this one) meet the fault, so many times."""
+    """Requests of this method for an object (key: only this one) meet the fault, so many times.  What
+    finds out which digests the server looks at is left alone: test_guard.py is about that."""
     state = {"left": times}
 
     def decide(request, _):
-        if request.method != method or request.key == "" or (key and not request.key.endswith(key)):
+        if request.method != method or request.key in ("", "probe/crc32c", "probe/sha256") or (key and not request.key.endswith(key)):
             return None
         if state["left"] == 0:
             return None
@@ -163,7 +164,7 @@ PUTS = [
     ("reset", 1, "ok", ()), (503, 3, "ok", ()), ("flip_upload", 1, "ok", ()),
     ("error_200", 1, "ok", ()), ("lost_answer", 1, "exists", "412"),
     ("wrong_etag", 1, "corrupt", "holds other bytes than were sent"),
-    ("store_less", 1, "corrupt", "was put with 300000 bytes"),
+    ("store_less", 1, "corrupt", "was put with 200000 bytes"),
     ("flip_upload", None, "deadline", "BadDigest"), ("stall", None, "deadline", "used up"),
     (403, None, "refused", "AccessDenied"), ("not_implemented", None, "refused", "501"),
     ("truncate", 1, "ok", ()),
@@ -171,7 +172,7 @@ PUTS = [
 
 
 def test_S2_S3_a_put_is_good_when_the_store_has_it_whole(t):
-    server, path, body = stored(t)
+    server, path, body = stored(t, size=200_000)  # so small that it has an MD5 (test_guard.py: larger)
     for number, (fault, times, status, words) in enumerate(PUTS):
         server.fault = only("PUT", fault, times)
         key = f"put/{number}"
@@ -208,7 +209,7 @@ def test_S2_over_plain_http_the_payload_is_signed(t):
     server, _, _ = stored(t)
     puts = [request for request in server.requests if request.method == "PUT"]
     t.true(all(len(request.headers["x-amz-content-sha256"]) == 64 for request in puts), "signed")
-    secure, _, _ = stored(t, secure=True)
+    secure, _, _ = stored(t, secure=True, size=1000)
     puts = [request for request in secure.requests if request.method == "PUT"]
     t.equal([request.headers["x-amz-content-sha256"] for request in puts], ["UNSIGNED-PAYLOAD"])
     t.true(all("content-md5" in request.headers for request in puts), "with their MD5")
