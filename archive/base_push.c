@@ -262,7 +262,8 @@ push_all(struct cli *cli, struct json_writer *json, struct cpam_err *err)
                                                        ? options->archive_wait
                                                        : settings->base.archive_wait,
                                    .fast = strcmp(options->checkpoint, "fast") == 0,
-                                   .stopped = &stopped};
+                                   .stopped = &stopped,
+                                   .attention = &cli->attention};
     push_backup(&request);
     return tell_all(cli, json, &all, cli->io->ops->monotonic(cli->io) - began, err);
 }

@@ -17,6 +17,7 @@
 #include "io/control_load.h"
 #include "io/file.h"
 #include "page_report.h"
+#include "push_config.h"
 #include "push_copy.h"
 #include "push_manifest.h"
 #include "push_primary.h"
@@ -37,6 +38,7 @@ struct push
     struct control control; /* as it was before the start */
     struct plan *plan;
     struct pack_set *packs;
+    struct push_config *config;  /* what lies outside of the data directory */
     struct page_findings *pages; /* NULL: the cluster has no checksums */
     struct push_copy *copy;
     struct progress *progress;
@@ -52,6 +54,7 @@ static void
 push_clear_scoped_(struct push *push)
 {
     push_copy_free(push->copy);
+    push_config_free(push->config);
     page_findings_free(push->pages);
     progress_free(push->progress);
     running_end(push->running);
@@ -85,6 +88,10 @@ meet(struct push *push, struct cpam_err *err)
     CPAM_TRY(server_check(request->io, push->conn, data, standby, &push->facts, err));
     CPAM_TRY(control_load(request->io, data, bytes, &push->control, err));
     push_targets_meet(push->targets, push->facts.sysid, push->control.segment_size);
+    CPAM_TRY(push_config_read(request->io, data, push->facts.version_num / 10000,
+                              push->facts.settings, &push->config, err));
+    if (push_config_incomplete(push->config))
+        *request->attention = true;
     return CPAM_OK;
 }
 
@@ -368,7 +375,7 @@ ask_primary(struct push *push, const struct push_wal *wal)
 static void
 finish(struct push *push, const struct push_extra *extras, size_t extra_count)
 {
-    struct manifest_setting settings[SERVER_SETTINGS_MAX + 1];
+    struct manifest_setting settings[SERVER_SETTINGS_MAX + 1 + PUSH_CONFIG_SETTINGS_MAX];
     const struct pgrows *rows = push->facts.settings;
     struct repo *repos[PACK_REPOS_MAX];
     struct push_wal wal = {.sysid = push->facts.sysid,
@@ -386,6 +393,7 @@ finish(struct push *push, const struct push_extra *extras, size_t extra_count)
                 (struct manifest_setting){rows->values[2 * i], rows->values[2 * i + 1]};
     if (push->pg_wal != NULL)
         settings[count++] = (struct manifest_setting){"pg_wal", push->pg_wal};
+    count += push_config_settings(push->config, settings + count);
     struct finish finish = {.push = push,
                             .manifest = {.plan = push->plan,
                                          .packs = push->packs,

@@ -20,6 +20,7 @@ struct push_request
     struct pace *read;    /* a limit of reading the data directory; or NULL */
     bool fast;            /* an immediate checkpoint */
     const volatile sig_atomic_t *stopped;
+    bool *attention; /* set when a backup that is good needs a person all the same */
 };
 
 /*

@@ -17,6 +17,7 @@
 #include "cli/program.h"
 #include "cli/progress.h"
 #include "cli/repository.h"
+#include "config_files.h"
 #include "io/file.h"
 #include "later_tablespaces.h"
 #include "pg/guc_file.h"
@@ -276,6 +277,8 @@ show_next(struct base_fetch *self, struct cpam_err *err)
                                 .data = self->places->items[0].path,
                                 .config_file = self->survey->config_file,
                                 .has_config = self->survey->has_config,
+                                .backup = self->survey->has_config_files ? self->plan.backup->label
+                                                                         : NULL,
                                 .user = self->cli->user[0] != '\0' ? self->cli->user : NULL,
                                 .settings = &self->settings};
     bool attention = false;
@@ -343,16 +346,37 @@ fetch(struct base_fetch *self, struct cpam_err *err)
     return self->options->dry_run ? CPAM_OK : restore(self, err);
 }
 
+/* No directory, no target: the configuration that a backup holds. */
+static enum cpam_status
+fetch_config(struct base_fetch *self, struct cpam_err *err)
+{
+    const struct base_options *options = self->options;
+
+    CPAM_TRY(as_of_set(self->cli->io, options->as_of, self->cli->settings, err));
+    CPAM_TRY(open_repository(self, err));
+    CPAM_TRY(read_backups(self, err));
+    struct config_files_request request = {.io = self->cli->io,
+                                           .repo = self->repo,
+                                           .backups = self->backups,
+                                           .label = options->backup,
+                                           .directory = options->config_files,
+                                           .dry_run = options->dry_run,
+                                           .json = self->cli->json};
+    return config_files_fetch(&request, err);
+}
+
 static enum cpam_status
 run(struct cli *cli, struct cpam_err *err)
 {
+    CPAM_TRY(base_options_arguments(cli->options, cli->argc, err));
     CPAM_AUTO(free) struct base_fetch *self = calloc(1, sizeof(*self));
 
     if (self == NULL)
         return cpam_fail(err, CPAM_NO_MEMORY, 0, "out of memory for a restore");
     self->cli = cli;
     self->options = cli->options;
-    enum cpam_status status = fetch(self, err);
+    enum cpam_status status =
+        self->options->config_files != NULL ? fetch_config(self, err) : fetch(self, err);
     restore_survey_free(self->survey);
     recovery_archive_free(self->archive);
     backup_list_free(self->backups);
@@ -368,6 +392,7 @@ static const char *const usage[] = {
     "cpam-base-fetch --target-name NAME [options] DIRECTORY",
     "cpam-base-fetch --backup LABEL|--target-immediate [options] DIRECTORY",
     "cpam-base-fetch --standby [options] DIRECTORY",
+    "cpam-base-fetch --config-files DIRECTORY [--backup LABEL]",
     NULL,
 };
 
@@ -392,7 +417,7 @@ main(int argc, char **argv)
         .exits = &exit_common,
         .needs_settings = true,
         .acts_as_owner = true,
-        .min_arguments = 1,
+        .min_arguments = 0, /* base_options_arguments */
         .max_arguments = 1,
         .run = run,
     };

@@ -35,6 +35,8 @@ static const struct option_def rows[] = {
      "go on although the archive lost something"},
     {"tablespace-map", 0, OPTION_LIST, "OLD=NEW", AT(tablespace_map), 0, 0, NULL,
      "put a tablespace (or a linked pg_wal) somewhere else"},
+    {"config-files", 0, OPTION_TEXT, "DIRECTORY", AT(config_files), 0, 0, NULL,
+     "write the configuration that lay outside of the data directory there, and do nothing else"},
     AS_OF_OPTION(AT(as_of)),
     {"dry-run", 0, OPTION_FLAG, NULL, AT(dry_run), 0, 0, NULL, "print the plan, write nothing"},
 };
@@ -171,5 +173,28 @@ base_options_target(const struct base_options *options, struct target *target, c
     *action = options->action;
     if (*action == NULL)
         *action = options->recover || target->kind == TARGET_LATEST ? "promote" : "pause";
+    return CPAM_OK;
+}
+
+enum cpam_status
+base_options_arguments(const struct base_options *options, int argc, struct cpam_err *err)
+{
+    if (options->config_files == NULL)
+    {
+        if (argc == 1)
+            return CPAM_OK;
+        cpam_fail(err, CPAM_USAGE, 0, "the directory to restore into is missing");
+        cpam_err_hint(err, "it is the last argument; \"cpam-base-fetch --help\" tells more");
+        return CPAM_USAGE;
+    }
+    bool more = options->pitr != NULL || options->lsn != NULL || options->xid != NULL ||
+                options->name != NULL || options->immediate || options->standby ||
+                options->recover || options->exclusive || options->action != NULL ||
+                options->timeline != NULL || options->tablespace_map.count > 0;
+
+    if (argc > 0 || more)
+        return cpam_fail(err, CPAM_USAGE, 0,
+                         "--config-files restores nothing but configuration: it goes with --latest "
+                         "or --backup LABEL, and with no other directory");
     return CPAM_OK;
 }

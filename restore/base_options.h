@@ -11,6 +11,7 @@ struct base_options
 {
     bool latest, immediate, exclusive, standby, recover, accept_end, dry_run;
     const char *backup, *pitr, *lsn, *xid, *name, *timeline, *action, *as_of;
+    const char *config_files; /* where to; then nothing else is restored */
     struct option_list tablespace_map;
 };
 
@@ -23,5 +24,10 @@ extern const struct option_table base_option_table;
  */
 enum cpam_status base_options_target(const struct base_options *options, struct target *target,
                                      const char **action, struct cpam_err *err) CPAM_CHECK;
+
+/* With --config-files there is neither a directory nor a target, but --latest or a --backup; without,
+   there is one directory. */
+enum cpam_status base_options_arguments(const struct base_options *options, int argc,
+                                        struct cpam_err *err) CPAM_CHECK;
 
 #endif

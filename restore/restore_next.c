@@ -116,15 +116,20 @@ say_start_elsewhere(const struct restore_next *next, struct typed *typed, struct
     {
         snprintf(guess, sizeof(guess), "/etc/postgresql/%u/main/postgresql.conf",
                  next->settings->major);
-        if (config == NULL || file_exists(next->io, guess))
+        /* rather the server's own out of the backup than what happens to lie here */
+        if (config == NULL || (next->backup == NULL && file_exists(next->io, guess)))
             config = guess;
     }
     if (!file_exists(next->io, config))
     {
         *attention = true;
-        SAY("attention      no postgresql.conf in %s, and none at %s, where the server had it:\n"
-            "               bring it back first, then\n",
+        SAY("attention      no postgresql.conf in %s, and none at %s, where the server had it:\n",
             next->data, config);
+        if (next->backup != NULL)
+            SAY("               the backup holds it: cpam-base-fetch --config-files %s.config "
+                "--backup %s\n",
+                next->data, next->backup);
+        SAY("               bring it back first, then\n");
     }
     else if (config_is_for(next->io, config, next->data))
     {

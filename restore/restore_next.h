@@ -13,6 +13,7 @@ struct restore_next
     const char *data;        /* the restored directory */
     const char *config_file; /* where the server had its configuration, or NULL */
     bool has_config;         /* postgresql.conf is in the data directory */
+    const char *backup;      /* its label, if it holds configuration of elsewhere; or NULL */
     const char *user; /* who owns the data, where root asked: it has to become this; or NULL */
     const struct recovery_settings *settings;
 };

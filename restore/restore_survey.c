@@ -31,6 +31,8 @@ on_setting(void *arg, const struct manifest_setting *setting, struct cpam_err *e
 
     if (strcmp(setting->name, "pg_wal") == 0 && setting->value[0] == '/')
         return restore_places_add(run->places, "pg_wal", setting->value, run->maps, err);
+    if (strncmp(setting->name, "file:", 5) == 0)
+        run->survey->has_config_files = true;
     if (strcmp(setting->name, "config_file") == 0 && run->survey->config_file == NULL)
     {
         run->survey->config_file = strdup(setting->value);

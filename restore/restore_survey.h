@@ -18,6 +18,7 @@ struct restore_survey
     uint32_t *pack_extents; /* pack_count */
     char *config_file;      /* where the server had it, or NULL */
     bool has_config;        /* postgresql.conf is in the data directory */
+    bool has_config_files;  /* configuration of elsewhere is in the manifest (config_files.h) */
 };
 
 /* Adds a place for each tablespace and for a linked pg_wal. */

@@ -5,6 +5,8 @@
 
 #include <string.h>
 
+#include "base/scope.h"
+
 /* One line as guc-file.l sees it. */
 struct guc_line
 {
@@ -155,12 +157,14 @@ check_size(size_t size, struct cpam_err *err)
 }
 
 enum cpam_status
-guc_file_get(const char *text, size_t size, const char *name, struct cpam_buf *value, bool *found,
-             struct cpam_err *err)
+guc_file_each(const char *text, size_t size,
+              enum cpam_status (*fn)(void *arg, const char *name, const char *value,
+                                     struct cpam_err *err),
+              void *arg, struct cpam_err *err)
 {
+    CPAM_AUTO(cpam_buf_clear) struct cpam_buf value = {0};
     const char *end = text + size;
 
-    *found = false;
     CPAM_TRY(check_size(size, err));
     for (const char *at = text; at < end;)
     {
@@ -168,14 +172,45 @@ guc_file_get(const char *text, size_t size, const char *name, struct cpam_buf *v
         struct guc_line line;
 
         line_parse(at, stop, &line);
-        if (line.sets && strcmp(line.name, name) == 0)
+        if (line.sets)
         {
-            CPAM_TRY(value_unquote(&line, value, err));
-            *found = true;
+            CPAM_TRY(value_unquote(&line, &value, err));
+            if (cpam_buf_text(&value) == NULL)
+                return cpam_fail(err, CPAM_NO_MEMORY, 0, "no memory for a configuration file");
+            CPAM_TRY(fn(arg, line.name, cpam_buf_text(&value), err));
         }
         at = stop == end ? end : stop + 1;
     }
     return CPAM_OK;
+}
+
+struct wanted
+{
+    const char *name;
+    struct cpam_buf *value;
+    bool *found;
+};
+
+static enum cpam_status
+take_wanted(void *arg, const char *name, const char *value, struct cpam_err *err)
+{
+    const struct wanted *wanted = arg;
+
+    if (strcmp(name, wanted->name) != 0)
+        return CPAM_OK;
+    *wanted->found = true;
+    wanted->value->size = 0;
+    return cpam_buf_append(wanted->value, value, strlen(value), GUC_FILE_MAX, err);
+}
+
+enum cpam_status
+guc_file_get(const char *text, size_t size, const char *name, struct cpam_buf *value, bool *found,
+             struct cpam_err *err)
+{
+    struct wanted wanted = {name, value, found};
+
+    *found = false;
+    return guc_file_each(text, size, take_wanted, &wanted, err);
 }
 
 static bool

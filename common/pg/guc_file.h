@@ -25,6 +25,12 @@ enum
 enum cpam_status guc_file_get(const char *text, size_t size, const char *name,
                               struct cpam_buf *value, bool *found, struct cpam_err *err) CPAM_CHECK;
 
+/* Each parameter of the file, its name in lower case and its value unquoted; include directives too. */
+enum cpam_status guc_file_each(const char *text, size_t size,
+                               enum cpam_status (*fn)(void *arg, const char *name,
+                                                      const char *value, struct cpam_err *err),
+                               void *arg, struct cpam_err *err) CPAM_CHECK;
+
 /*
  * Copy the file without the lines that set one of `names`; a name that ends in '*' stands for all
  * that begin with what is before it.  Comments and everything else are copied as they are.

@@ -20,12 +20,12 @@ enum
     MANIFEST_LINE_MAX = 1 << 20, /* bytes */
     MANIFEST_EXTENTS_LINE = 4096,
     MANIFEST_PATH_MAX = 4096, /* bytes of a path or a link's target */
-    MANIFEST_SETTINGS_MAX = 64,
+    MANIFEST_SETTINGS_MAX = 512,
     MANIFEST_PACKS_MAX = 1 << 20
 };
 
-/* What the server told of itself: names and values of pg_settings, and pg_wal's place if it was a
-   link (postgresql.md trap 18). */
+/* What the server told of itself: names and values of pg_settings, pg_wal's place if it was a link, and
+   "file:<path>", "mode:<path>" of configuration outside of the data directory (trap 18, B13). */
 struct manifest_setting
 {
     const char *name, *value;

@@ -100,6 +100,41 @@ END_TEST
 
 #define ROWS(table) ((int) (sizeof(table) / sizeof((table)[0])))
 
+static const struct
+{
+    struct base_options options;
+    int arguments;
+    const char *why; /* NULL: fine */
+} arguments[] = {
+    {{.latest = true}, 1, NULL},
+    {{.latest = true}, 0, "the directory to restore into is missing"},
+    {{.config_files = "/x"}, 0, NULL},
+    {{.config_files = "/x", .latest = true, .dry_run = true, .as_of = "2026"}, 0, NULL},
+    {{.config_files = "/x", .backup = "b"}, 0, NULL},
+    {{.config_files = "/x", .backup = "b"}, 1, "nothing but configuration"},
+    {{.config_files = "/x", .pitr = "2026"}, 0, "nothing but configuration"},
+    {{.config_files = "/x", .lsn = "0/1"}, 0, "nothing but configuration"},
+    {{.config_files = "/x", .xid = "5"}, 0, "nothing but configuration"},
+    {{.config_files = "/x", .name = "n"}, 0, "nothing but configuration"},
+    {{.config_files = "/x", .immediate = true}, 0, "nothing but configuration"},
+    {{.config_files = "/x", .standby = true}, 0, "nothing but configuration"},
+    {{.config_files = "/x", .recover = true}, 0, "nothing but configuration"},
+    {{.config_files = "/x", .tablespace_map.count = 1}, 0, "nothing but configuration"},
+};
+
+START_TEST(B13_configuration_goes_alone)
+{
+    struct cpam_err err;
+    enum cpam_status status =
+        base_options_arguments(&arguments[_i].options, arguments[_i].arguments, &err);
+
+    if (arguments[_i].why == NULL)
+        ck_ok(status, &err);
+    else
+        ck_fails(status, CPAM_USAGE, arguments[_i].why, &err);
+}
+END_TEST
+
 Suite *
 suite(void)
 {
@@ -109,6 +144,8 @@ suite(void)
     tcase_add_loop_test(tcase, options_make_a_target, 0, ROWS(taken));
     tcase_add_loop_test(tcase, T4_options_are_refused, 0, ROWS(refused));
     tcase_add_test(tcase, T4_all_targets_are_listed);
+    tcase_add_loop_test(tcase, B13_configuration_goes_alone, 0,
+                        sizeof(arguments) / sizeof(arguments[0]));
     suite_add_tcase(suite, tcase);
     return suite;
 }

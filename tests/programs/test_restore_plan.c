@@ -275,6 +275,25 @@ START_TEST(trap18_configuration_elsewhere)
 }
 END_TEST
 
+START_TEST(B13_trap18_the_backup_holds_what_is_missing)
+{
+    CPAM_AUTO(cpam_buf_clear) struct cpam_buf text = {0};
+    struct recovery_settings settings = {.action = "promote", .major = 99};
+    struct restore_next next = {.io = io_posix(),
+                                .data = "/nowhere/data",
+                                .config_file = "/nowhere/postgresql.conf",
+                                .backup = "cpam_1",
+                                .settings = &settings};
+    struct cpam_err err;
+    bool attention = false;
+
+    ck_ok(restore_next_text(&next, &text, &attention, &err), &err);
+    ck_assert(attention);
+    says(&text, "cpam-base-fetch --config-files /nowhere/data.config --backup cpam_1\n");
+    says(&text, "-c config_file=/nowhere/postgresql.conf -c data_directory=/nowhere/data");
+}
+END_TEST
+
 START_TEST(root_is_told_to_become_the_owner)
 {
     CPAM_AUTO(cpam_buf_clear) struct cpam_buf text = {0};
@@ -307,6 +326,7 @@ suite(void)
     tcase_add_test(tcase, T12_plan_as_json);
     tcase_add_test(tcase, T5_trap33_next_commands);
     tcase_add_test(tcase, trap18_configuration_elsewhere);
+    tcase_add_test(tcase, B13_trap18_the_backup_holds_what_is_missing);
     tcase_add_test(tcase, root_is_told_to_become_the_owner);
     suite_add_tcase(suite, tcase);
     return suite;

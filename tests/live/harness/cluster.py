@@ -218,8 +218,9 @@ class Cluster:
             timeout=timeout)
 
     def switch_wal(self):
-        """Close the current segment; returns the name of the segment that was closed."""
-        return self.sql("select pg_walfile_name(pg_switch_wal())")
+        """Close the current segment; returns the name of the segment that was closed (also where nothing
+        was written since the last switch: from 17 on the boundary itself belongs to the next one)."""
+        return self.sql("select pg_walfile_name(pg_switch_wal() - 1)")
 
     def insert_segment(self):
         """Name of the segment being written."""
