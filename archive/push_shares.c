@@ -61,7 +61,7 @@ static enum cpam_status
 open_share(const struct push_work *work, const struct push_share *share,
            struct repository **repository, struct cpam_err *err)
 {
-    static const struct repository_purpose purpose = {.for_write = true};
+    static const struct repository_purpose purpose = {.for_write = true, .one_file = true};
     enum cpam_status status = repository_open(work->io, work->settings, share->which, purpose,
                                               work->deadline, repository, err);
 

@@ -42,6 +42,7 @@ struct limits
 {
     struct pace *send, *receive; /* NULL: none */
     unsigned senders;            /* as in struct repository_purpose */
+    bool one_file;               /* likewise */
 };
 
 /* rest: what stands behind "scheme://", without slashes at its end. */
@@ -118,6 +119,7 @@ open_bucket(struct io *io, const struct repository_settings *which, const struct
         .class_wal = which->class_wal,
         .max_parts = which->max_parts,
         .parts_dir = settings->state,
+        .one_file = limits->one_file,
         .as_of = settings->as_of};
 
     CPAM_TRY(cpam_buf_append(&bucket, rest, bucket_size, URL_MAX, err));
@@ -207,7 +209,8 @@ opener_open(const struct store_opener *opener, struct store **out, struct cpam_e
     const struct limits limits = {.send = repository->own_send != NULL ? repository->own_send
                                                                        : repository->purpose.send,
                                   .receive = repository->receive,
-                                  .senders = repository->purpose.senders};
+                                  .senders = repository->purpose.senders,
+                                  .one_file = repository->purpose.one_file};
 
     return open_store(repository->io, repository->settings, repository->which, &limits,
                       repository->deadline, out, err);

@@ -23,6 +23,7 @@ struct repository_purpose
     struct pace *send; /* what is sent is taken from it too; NULL: from the repository's own limit
                           (`bandwidth`) only.  Must outlive the repository. */
     unsigned senders;  /* that share `send`, in all repositories; 0: base.workers */
+    bool one_file;     /* is all that is going to be put: a store is asked nothing for later puts */
 };
 
 /*

@@ -325,7 +325,7 @@ s3_store_open(struct io *io, const struct s3_store_settings *settings, struct ht
     CPAM_AUTO(store_free) struct store *owner = &self->base;
     CPAM_TRY(joined(&self->prefix, err, prefix, slash, ""));
     CPAM_TRY(joined(&probe, err, self->prefix, "probe/", ""));
-    s3.probe = probe;
+    s3.probe = settings->one_file ? NULL : probe;
     if (settings->class_base != NULL)
         CPAM_TRY(joined(&self->class_base, err, settings->class_base, "", ""));
     if (settings->class_wal != NULL)

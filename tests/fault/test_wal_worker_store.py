@@ -2,6 +2,7 @@
 lies (tests/peer/server.py): 0 only for what is whole in the bucket, an answer in time, no hammering, and all
 is archived once the server is well again."""
 import os
+import random
 import shutil
 import sys
 import threading
@@ -63,6 +64,19 @@ def timed(t, w, one):
     took = time.monotonic() - start
     t.true(took < LATE, f"an answer after {took:.1f} s")
     return done
+
+
+# -- what is asked beside a put ------------------------------------------------------------------------
+
+def test_S2_P1_only_who_puts_many_asks_what_a_store_looks_at(t):
+    w, store = bucket(t)
+    for number, program in ((1, "cpam-wal-worker-twin"), (2, "cpam-wal-push")):
+        noise = random.Random(number).randbytes(w.size - 4096)
+        one = w.write(name(1, number, w.size), segment(1, number, w.size)[:4096] + noise)
+        w.expect(w.push(one, program=program), 0)
+        asked = [each.key for each in store.requests if each.key.endswith(("/crc32c", "/sha256"))]
+        t.equal(len(asked) > 0, program == "cpam-wal-push", f"{program} put a probe: {asked}")
+        t.equal(w.fetch(one), segment(1, number, w.size)[:4096] + noise)
 
 
 # -- what goes over by trying again ------------------------------------------------------------------
