@@ -23,6 +23,9 @@ enum
 /* block: in the whole relation fork, across its files of 1 GiB. */
 uint16_t page_checksum(const uint8_t page[PAGE_SIZE], uint32_t block);
 
+/* As page_checksum() on a CPU without wide registers: for tests. */
+uint16_t page_checksum_portable(const uint8_t page[PAGE_SIZE], uint32_t block);
+
 enum page_verdict
 {
     PAGE_GOOD,

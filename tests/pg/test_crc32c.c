@@ -45,6 +45,23 @@ START_TEST(table_and_cpu_agree_at_every_length_and_offset)
 }
 END_TEST
 
+/* Side by side from three times 2 KiB on: around each multiple of it, and in what is left over. */
+START_TEST(table_and_cpu_agree_in_long_runs)
+{
+    static uint8_t data[(6 << 10) * 3 + 300];
+
+    fill(data, sizeof(data));
+    for (size_t times = 1; times <= 3; times++)
+        for (size_t more = 0; more < 40; more++)
+        {
+            size_t size = times * (6 << 10) + more - 20;
+
+            ck_assert_uint_eq(crc32c(7, data + more % 9, size),
+                              crc32c_portable(7, data + more % 9, size));
+        }
+}
+END_TEST
+
 START_TEST(feeding_in_pieces_is_the_same)
 {
     static uint8_t data[5000];
@@ -86,6 +103,7 @@ suite(void)
 
     tcase_add_test(tcase, known_vectors);
     tcase_add_test(tcase, table_and_cpu_agree_at_every_length_and_offset);
+    tcase_add_test(tcase, table_and_cpu_agree_in_long_runs);
     tcase_add_test(tcase, feeding_in_pieces_is_the_same);
     tcase_add_test(tcase, zeros_are_as_if_fed);
     suite_add_tcase(suite, tcase);

@@ -28,6 +28,24 @@ START_TEST(B6_the_sum_is_postgresqls)
 }
 END_TEST
 
+START_TEST(B6_wide_registers_and_narrow_ones_agree)
+{
+    static uint8_t room[PAGE_SIZE + 64];
+    uint32_t state = 1;
+
+    for (int round = 0; round < 50; round++)
+    {
+        uint8_t *page = room + round; /* at any place in memory */
+
+        for (int i = 0; i < PAGE_SIZE; i++)
+            page[i] = (uint8_t) ((state = state * 1664525 + 1013904223) >> 24);
+        ck_assert_uint_eq(page_checksum(page, state), page_checksum_portable(page, state));
+    }
+    fill(room);
+    ck_assert_uint_eq(page_checksum_portable(room, known[1].block), known[1].sum);
+}
+END_TEST
+
 START_TEST(B6_a_flipped_bit_and_a_moved_page_are_damage)
 {
     uint8_t page[PAGE_SIZE];
@@ -74,6 +92,7 @@ suite(void)
     TCase *tcase = tcase_create("page");
 
     tcase_add_loop_test(tcase, B6_the_sum_is_postgresqls, 0, 2);
+    tcase_add_test(tcase, B6_wide_registers_and_narrow_ones_agree);
     tcase_add_test(tcase, B6_a_flipped_bit_and_a_moved_page_are_damage);
     tcase_add_test(tcase, B6_a_new_page_is_all_zeros);
     tcase_add_test(tcase, page_lsn_is_high_then_low);
