@@ -176,6 +176,9 @@ make_plan(struct base_fetch *self, struct cpam_err *err)
         self->cli->attention = true;
     CPAM_TRY(restore_survey_read(self->repo, self->plan.backup, self->places,
                                  &self->options->tablespace_map, &self->survey, err));
+    self->places->delta = self->options->delta;
+    self->places->sysid = self->plan.backup->sysid;
+    self->places->major = self->plan.backup->major;
     CPAM_TRY(restore_places_check(self->places, &self->options->tablespace_map, err));
     self->settings.timeline = self->plan.timeline;
     bool accepted = self->target.kind == TARGET_LATEST && self->target.accept_end;
@@ -274,6 +277,8 @@ show_next(struct base_fetch *self, struct cpam_err *err)
 {
     CPAM_AUTO(cpam_buf_clear) struct cpam_buf text = {0};
     struct restore_next next = {.io = self->cli->io,
+                                .tally = &self->tally,
+                                .delta = self->options->delta,
                                 .data = self->places->items[0].path,
                                 .config_file = self->survey->config_file,
                                 .has_config = self->survey->has_config,
@@ -284,7 +289,7 @@ show_next(struct base_fetch *self, struct cpam_err *err)
     bool attention = false;
 
     CPAM_TRY(restore_next_text(&next, &text, &attention, err));
-    if (attention)
+    if (attention || self->tally.by_file || self->tally.kept_wal > 0)
         self->cli->attention = true;
     if (!self->cli->json)
         fwrite(text.data, 1, text.size, stdout);

@@ -33,6 +33,8 @@ static const struct option_def rows[] = {
      "replace the original: promote and archive at once"},
     {"accept-end", 0, OPTION_FLAG, NULL, AT(accept_end), 0, 0, NULL,
      "go on although the archive lost something"},
+    {"delta", 0, OPTION_FLAG, NULL, AT(delta), 0, 0, NULL,
+     "use what is right in the directory; fetch the rest"},
     {"tablespace-map", 0, OPTION_LIST, "OLD=NEW", AT(tablespace_map), 0, 0, NULL,
      "put a tablespace (or a linked pg_wal) somewhere else"},
     {"config-files", 0, OPTION_TEXT, "DIRECTORY", AT(config_files), 0, 0, NULL,

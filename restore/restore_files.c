@@ -5,7 +5,10 @@
 
 #include <stdio.h>
 
+#include "base/log.h"
 #include "io/file.h"
+#include "restore_compare.h"
+#include "restore_keep_wal.h"
 #include "restore_layout.h"
 #include "restore_pack.h"
 #include "restore_proof.h"
@@ -15,6 +18,7 @@ struct fleet
 {
     const struct restore_files *files;
     struct restore_spill *spill;
+    const struct restore_blocks *blocks; /* or NULL */
     struct repo *repos[WORKER_THREADS_MAX];
 };
 
@@ -36,15 +40,25 @@ fleet_start(void *arg, unsigned thread, void **context, struct cpam_err *err)
         .wrote = fleet->files->wrote,
         .arg = fleet->files->arg,
     };
-    *context = job;
-    return CPAM_OK;
+    enum cpam_status status = CPAM_OK;
+    if (fleet->blocks != NULL)
+        status = restore_compare_new(job->io, job->places, job->spill, fleet->blocks, &job->compare,
+                                     err);
+    if (status != CPAM_OK)
+        free(job);
+    else
+        *context = job;
+    return status;
 }
 
 static void
 fleet_stop(void *arg, void *context)
 {
+    struct restore_pack_job *job = context;
+
     (void) arg;
-    free(context);
+    restore_compare_free(job->compare);
+    free(job);
 }
 
 /* A job is the number of a pack, counted from 1 since NULL is none. */
@@ -75,9 +89,10 @@ fleet_work(struct fleet *fleet, unsigned threads, struct cpam_err *err)
 }
 
 static enum cpam_status
-fetch_packs(const struct restore_files *files, struct restore_spill *spill, struct cpam_err *err)
+fetch_packs(const struct restore_files *files, struct restore_spill *spill,
+            const struct restore_blocks *blocks, struct cpam_err *err)
 {
-    struct fleet fleet = {.files = files, .spill = spill};
+    struct fleet fleet = {.files = files, .spill = spill, .blocks = blocks};
     unsigned threads = files->workers < 1 ? 1 : files->workers;
     enum cpam_status status = CPAM_OK;
 
@@ -92,15 +107,49 @@ fetch_packs(const struct restore_files *files, struct restore_spill *spill, stru
     return status;
 }
 
+/* What the pages of the backup should be, if any file of it may be there already. */
+static enum cpam_status
+get_blocks(const struct restore_files *files, struct restore_blocks **out, struct cpam_err *err)
+{
+    const struct restore_places *places = files->places;
+    struct cpam_err why;
+    bool adopted = false;
+
+    *out = NULL;
+    for (size_t i = 0; i < places->count; i++)
+        adopted = adopted || places->items[i].adopted;
+    if (!adopted)
+        return CPAM_OK;
+    enum cpam_status status = restore_blocks_new(files->io, places->items[0].path, files->repo,
+                                                 files->summary, out, &why);
+    if (status == CPAM_IO || status == CPAM_NO_MEMORY)
+    {
+        *err = why;
+        return status;
+    }
+    if (status != CPAM_OK)
+    {
+        files->tally->by_file = true;
+        cpam_log(LOG_WARNING,
+                 "which pages are right can't be told (%s): a file that is not right as a whole is "
+                 "fetched as a whole",
+                 why.text);
+    }
+    return CPAM_OK;
+}
+
 enum cpam_status
 restore_files(const struct restore_files *files, struct cpam_err *err)
 {
     CPAM_AUTO(restore_spill_free) struct restore_spill *spill = NULL;
+    CPAM_AUTO(restore_blocks_free) struct restore_blocks *blocks = NULL;
 
+    CPAM_TRY(restore_keep_wal(files->places, &files->tally->kept_wal, err));
+    CPAM_TRY(get_blocks(files, &blocks, err));
     CPAM_TRY(restore_spill_new(files->io, files->places->items[0].path, files->survey->pack_extents,
                                files->survey->pack_count, &spill, err));
-    CPAM_TRY(restore_layout(files, spill, err));
-    CPAM_TRY(fetch_packs(files, spill, err));
+    CPAM_TRY(restore_layout(files, spill, blocks, err));
+    CPAM_TRY(fetch_packs(files, spill, blocks, err));
     CPAM_TRY(restore_places_link(files->places, err));
     CPAM_TRY(restore_proof(files, spill, err));
     return restore_places_sync(files->places, err);

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/text.h"
 #include "io/file.h"
 #include "pg/guc_file.h"
 
@@ -219,6 +220,23 @@ say_open(const struct restore_next *next, const struct typed *typed, struct cpam
     return CPAM_OK;
 }
 
+/* What --delta found, and what it left for a person. */
+static enum cpam_status
+say_delta(const struct restore_next *next, struct cpam_buf *out, struct cpam_err *err)
+{
+    const struct restore_tally *tally = next->tally;
+    char kept[TEXT_SIZE_MAX], fetched[TEXT_SIZE_MAX];
+
+    text_format_size(tally->kept, kept);
+    text_format_size(tally->fetched, fetched);
+    SAY("fetched        %s; %s were right already\n", fetched, kept);
+    if (tally->kept_wal > 0)
+        SAY("old WAL        %zu file%s that the archive may not have: in pg_wal/before-restore; "
+            "remove that when nothing is missing\n",
+            tally->kept_wal, tally->kept_wal == 1 ? "" : "s");
+    return CPAM_OK;
+}
+
 enum cpam_status
 restore_next_text(const struct restore_next *next, struct cpam_buf *out, bool *attention,
                   struct cpam_err *err)
@@ -232,6 +250,8 @@ restore_next_text(const struct restore_next *next, struct cpam_buf *out, bool *a
     if (next->user != NULL)
         snprintf(typed.as, sizeof(typed.as), "sudo -u %s ", next->user);
     SAY("restored       %s\n", next->data);
+    if (next->delta)
+        CPAM_TRY(say_delta(next, out, err));
     if (next->has_config)
     {
         snprintf(own, sizeof(own), "%s/postgresql.conf", next->data);

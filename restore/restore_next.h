@@ -6,6 +6,7 @@
 
 #include "io/io.h"
 #include "recovery_settings.h"
+#include "restore_pack.h"
 
 struct restore_next
 {
@@ -16,6 +17,8 @@ struct restore_next
     const char *backup;      /* its label, if it holds configuration of elsewhere; or NULL */
     const char *user; /* who owns the data, where root asked: it has to become this; or NULL */
     const struct recovery_settings *settings;
+    const struct restore_tally *tally;
+    bool delta; /* tell what was there */
 };
 
 /*

@@ -7,6 +7,7 @@
 
 #include "pg/crc32c.h"
 #include "repo/object_read.h"
+#include "restore_compare.h"
 #include "restore_scatter.h"
 
 const char *
@@ -85,25 +86,34 @@ fetch(const struct restore_pack_job *job, const struct spill_extent *extents,
     return status;
 }
 
-/* Every byte of the extents is wanted. */
+/* A piece for all of the extent: wanted, or right because its whole file is. */
 static enum cpam_status
-want_all(struct restore_pieces *pieces, const struct spill_extent *extents, size_t count,
-         struct cpam_err *err)
+add_whole(struct restore_pieces *pieces, const struct spill_extent *extent, size_t number,
+          struct cpam_err *err)
+{
+    struct restore_piece piece = {
+        .at = extent->at, .size = extent->size, .extent = number, .wanted = !extent->kept};
+
+    CPAM_TRY(restore_pieces_from(pieces, extent, &piece.from, err));
+    return restore_pieces_add(pieces, &piece, err);
+}
+
+static enum cpam_status
+find_wanted(const struct restore_pack_job *job, struct restore_pieces *pieces,
+            const struct spill_extent *extents, size_t count, struct cpam_err *err)
 {
     for (size_t i = 0; i < count; i++)
-    {
-        struct restore_piece piece = {
-            .at = extents[i].at, .size = extents[i].size, .extent = i, .wanted = 1};
-
-        CPAM_TRY(restore_pieces_from(pieces, &extents[i], &piece.from, err));
-        CPAM_TRY(restore_pieces_add(pieces, &piece, err));
-    }
-    return CPAM_OK;
+        CPAM_TRY(extents[i].look ? restore_compare_extent(job->compare, &extents[i], i, pieces, err)
+                                 : add_whole(pieces, &extents[i], i, err));
+    if (job->compare != NULL)
+        CPAM_TRY(restore_compare_end(job->compare, err));
+    return restore_pieces_end(pieces, err);
 }
 
 /* Each extent's CRC is that of its pieces, in order. */
 static void
-sum_up(const struct restore_pieces *pieces, struct spill_extent *extents)
+sum_up(const struct restore_pack_job *job, const struct restore_pieces *pieces,
+       struct spill_extent *extents)
 {
     for (size_t i = 0; i < pieces->count; i++)
     {
@@ -112,6 +122,12 @@ sum_up(const struct restore_pieces *pieces, struct spill_extent *extents)
 
         extent->crc = crc32c_combine(extent->crc, piece->crc, piece->size);
         extent->written = 1;
+        if (!piece->wanted)
+        {
+            atomic_fetch_add(&job->tally->kept, piece->size);
+            if (job->wrote != NULL)
+                job->wrote(job->arg, piece->size);
+        }
     }
 }
 
@@ -122,10 +138,9 @@ pack_restore(const struct restore_pack_job *job, const struct manifest_pack *pac
     __attribute__((cleanup(restore_pieces_clear_scoped_))) struct restore_pieces pieces = {0};
 
     CPAM_TRY(restore_pieces_begin(&pieces, pack, err));
-    CPAM_TRY(want_all(&pieces, extents, count, err));
-    CPAM_TRY(restore_pieces_end(&pieces, err));
+    CPAM_TRY(find_wanted(job, &pieces, extents, count, err));
     CPAM_TRY(fetch(job, extents, &pieces, err));
-    sum_up(&pieces, extents);
+    sum_up(job, &pieces, extents);
     return CPAM_OK;
 }
 

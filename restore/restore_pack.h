@@ -28,7 +28,12 @@ enum
 struct restore_tally
 {
     _Atomic uint64_t fetched; /* bytes of packs that were asked for */
+    _Atomic uint64_t kept;    /* bytes of files that were right already */
+    size_t kept_wal;          /* files moved into pg_wal/before-restore */
+    bool by_file;             /* pages had no tags: files were right or wrong as a whole */
 };
+
+struct restore_compare;
 
 struct restore_pack_job
 {
@@ -37,6 +42,7 @@ struct restore_pack_job
     struct restore_places *places;
     struct restore_spill *spill;
     struct restore_tally *tally;
+    struct restore_compare *compare; /* this thread's; NULL: nothing on disk is looked at */
     uint64_t sysid;
     void (*wrote)(void *arg, uint64_t bytes); /* for progress; NULL: nobody looks */
     void *arg;

@@ -11,6 +11,8 @@
 
 #include "base/text.h"
 #include "io/file.h"
+#include "restore_adopt.h"
+#include "restore_keep_wal.h"
 #include "restore_tree.h"
 
 enum
@@ -256,6 +258,24 @@ not_empty(struct restore_places *places, const struct restore_place *place, stru
     return CPAM_USAGE;
 }
 
+/* WAL that an aborted --delta put aside is not thrown away with the rest. */
+static enum cpam_status
+check_kept_wal(struct restore_places *places, const struct restore_place *place,
+               struct cpam_err *err)
+{
+    char path[RESTORE_PATH_MAX + 64];
+
+    snprintf(path, sizeof(path), "%s/%s" RESTORE_KEPT_WAL, place->path,
+             strcmp(place->prefix, "pg_wal") == 0 ? "" : "pg_wal/");
+    if (!file_exists(places->io, path))
+        return CPAM_OK;
+    cpam_fail(err, CPAM_USAGE, 0,
+              "\"%s\" holds WAL that an aborted restore put aside; beginning anew would remove it",
+              path);
+    cpam_err_hint(err, "go on with --delta, or move it out of \"%s\" first", place->path);
+    return CPAM_USAGE;
+}
+
 static enum cpam_status
 place_check(struct restore_places *places, struct restore_place *place, struct cpam_err *err)
 {
@@ -267,10 +287,13 @@ place_check(struct restore_places *places, struct restore_place *place, struct c
     place->present = state != TREE_ABSENT;
     place->ours = state == TREE_FULL && is_ours(places, place);
     place->freed = 0;
-    if (place->ours)
-        CPAM_TRY(tree_bytes(places->io, place->path, &place->freed, err));
+    place->adopted = place->ours && places->delta;
+    if (place->ours && !places->delta)
+        CPAM_TRY(check_kept_wal(places, place, err));
     if (state == TREE_FULL && !place->ours)
-        return not_empty(places, place, err);
+        CPAM_TRY(places->delta ? restore_adopt(places, place, err) : not_empty(places, place, err));
+    if (state == TREE_FULL)
+        CPAM_TRY(tree_bytes(places->io, place->path, &place->freed, err));
     return CPAM_OK;
 }
 
@@ -355,25 +378,15 @@ restore_places_check(struct restore_places *places, const struct option_list *ma
 }
 
 static enum cpam_status
-place_make(struct restore_places *places, struct restore_place *place, const char *label,
+place_mark(struct restore_places *places, struct restore_place *place, const char *label,
            struct cpam_err *err)
 {
     struct io *io = places->io;
     char marker[RESTORE_PATH_MAX + 16];
     CPAM_AUTO(cpam_buf_clear) struct cpam_buf text = {0};
-    struct stat stat;
 
     CPAM_TRY(file_make_dirs(io, place->path, PLACE_MODE, err));
     CPAM_TRY(file_open(io, place->path, O_RDONLY | O_DIRECTORY, 0, &place->fd, err));
-    if (io->ops->fstat(io, place->fd, &stat) < 0)
-        return cpam_fail(err, CPAM_IO, errno, "could not look at \"%s\"", place->path);
-    /* the server takes a data directory of 0700 or 0750 only */
-    mode_t mode = stat.st_mode & 0777;
-    if (mode != 0700 && mode != 0750 && io->ops->fchmod(io, place->fd, PLACE_MODE) < 0)
-        return cpam_fail(err, CPAM_IO, errno, "could not set the mode of \"%s\"", place->path);
-
-    if (place->ours)
-        CPAM_TRY(tree_empty(io, place->path, RESTORE_MARKER, err));
     snprintf(marker, sizeof(marker), "%s/%s", place->path, RESTORE_MARKER);
     CPAM_TRY(cpam_buf_printf(&text, MARKER_MAX, err,
                              "cpam-base-fetch of %s: not finished, not to be started\n%s\n", label,
@@ -381,11 +394,43 @@ place_make(struct restore_places *places, struct restore_place *place, const cha
     return file_write_all(io, marker, 0600, text.data, text.size, err);
 }
 
+/* From here on no server starts in the data directory, whatever becomes of the rest. */
+static enum cpam_status
+disarm(struct restore_places *places, struct cpam_err *err)
+{
+    char path[RESTORE_PATH_MAX + 32];
+
+    snprintf(path, sizeof(path), "%s/global/pg_control", places->items[0].path);
+    if (!places->items[0].adopted || !file_exists(places->io, path))
+        return CPAM_OK;
+    CPAM_TRY(file_unlink(places->io, path, err));
+    return file_sync_parent(places->io, path, err);
+}
+
+static enum cpam_status
+place_clear(struct restore_places *places, struct restore_place *place, struct cpam_err *err)
+{
+    struct io *io = places->io;
+    struct stat stat;
+
+    if (io->ops->fstat(io, place->fd, &stat) < 0)
+        return cpam_fail(err, CPAM_IO, errno, "could not look at \"%s\"", place->path);
+    /* the server takes a data directory of 0700 or 0750 only */
+    mode_t mode = stat.st_mode & 0777;
+    if (mode != 0700 && mode != 0750 && io->ops->fchmod(io, place->fd, PLACE_MODE) < 0)
+        return cpam_fail(err, CPAM_IO, errno, "could not set the mode of \"%s\"", place->path);
+    return place->ours && !place->adopted ? tree_empty(io, place->path, RESTORE_MARKER, err)
+                                          : CPAM_OK;
+}
+
 enum cpam_status
 restore_places_make(struct restore_places *places, const char *label, struct cpam_err *err)
 {
     for (size_t i = 0; i < places->count; i++)
-        CPAM_TRY(place_make(places, &places->items[i], label, err));
+        CPAM_TRY(place_mark(places, &places->items[i], label, err));
+    CPAM_TRY(disarm(places, err));
+    for (size_t i = 0; i < places->count; i++)
+        CPAM_TRY(place_clear(places, &places->items[i], err));
     return CPAM_OK;
 }
 

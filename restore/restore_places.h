@@ -8,6 +8,11 @@
  * thrown away and the restore begins anew.  PostgreSQL refuses to start on such a directory, since
  * pg_control appears last.
  *
+ * With --delta a place may also be the very cluster's own directory (restore_adopt.h), or what an
+ * aborted restore left, and its content is used as far as it is right.  Then pg_control is removed,
+ * and that made durable, before anything else is touched (postgresql.md, trap 20); only the markers
+ * come earlier, so that a run after a power cut knows its own.
+ *
  * Nothing is written before restore_places_make().  Paths of the manifest are resolved beneath the
  * descriptor of their place, without following links.
  */
@@ -34,6 +39,7 @@ struct restore_place
     bool mapped;    /* by --tablespace-map */
     bool present;   /* the directory is there, empty or ours */
     bool ours;      /* left by an aborted restore */
+    bool adopted;   /* what is there is looked at, and used where it is right */
     int fd;         /* after restore_places_make(); -1 before */
     uint64_t bytes; /* that will be written, holes left out */
     uint64_t freed; /* bytes of what an aborted restore left, which is thrown away */
@@ -42,6 +48,9 @@ struct restore_place
 struct restore_places
 {
     struct io *io;
+    bool delta;     /* adopt what may be adopted: of this cluster */
+    uint64_t sysid; /* that the backup is of; with `delta` */
+    unsigned major;
     size_t count;
     struct restore_place items[RESTORE_PLACES_MAX]; /* the first is the data directory */
 };
@@ -70,7 +79,8 @@ enum cpam_status restore_places_check(struct restore_places *places, const struc
    gone; UINT64_MAX if it can't be told. */
 uint64_t restore_place_room(struct restore_places *places, const struct restore_place *place);
 
-/* Make what is absent, empty what is ours, leave markers, open the descriptors. */
+/* Make what is absent, leave markers, open the descriptors; remove pg_control from what is adopted;
+   empty what is ours and not adopted. */
 enum cpam_status restore_places_make(struct restore_places *places, const char *label,
                                      struct cpam_err *err) CPAM_CHECK;
 

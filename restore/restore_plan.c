@@ -107,7 +107,9 @@ say_places(const struct restore_plan *plan, struct cpam_buf *out, struct cpam_er
         SAY("%-14s %s%s%s%s: %s, %s free%s\n", i == 0 ? "restore to" : place->prefix, place->path,
             place->mapped ? " (was " : "", place->mapped ? place->original : "",
             place->mapped ? ")" : "", size, room_text,
-            place->ours ? "; an aborted restore there is thrown away" : "");
+            place->adopted ? "; what is right there stays, all else goes"
+            : place->ours  ? "; an aborted restore there is thrown away"
+                           : "");
     }
     return CPAM_OK;
 }

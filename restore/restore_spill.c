@@ -18,7 +18,7 @@ enum
     BUFFER_LIMIT = 16 << 20
 };
 
-enum spill_file
+enum spill_part
 {
     FILE_PACKS,
     FILE_PATHS,
@@ -48,7 +48,7 @@ struct pack_line
 };
 
 static enum cpam_status
-file_new(struct restore_spill *spill, const char *dir, enum spill_file which, struct cpam_err *err)
+file_new(struct restore_spill *spill, const char *dir, enum spill_part which, struct cpam_err *err)
 {
     char path[MANIFEST_PATH_MAX + 64];
 
@@ -79,7 +79,7 @@ restore_spill_new(struct io *io, const char *dir, const uint32_t *pack_extents, 
     for (size_t i = 0; i < pack_count; i++)
         spill->first[i + 1] = spill->first[i] + pack_extents[i];
     for (int i = 0; i < SPILL_FILES; i++)
-        CPAM_TRY(file_new(spill, dir, (enum spill_file) i, err));
+        CPAM_TRY(file_new(spill, dir, (enum spill_part) i, err));
     *out = CPAM_STEAL(spill);
     return CPAM_OK;
 }
@@ -101,7 +101,7 @@ restore_spill_free(struct restore_spill *spill)
 }
 
 static enum cpam_status
-pending_flush(struct restore_spill *spill, enum spill_file which, struct cpam_err *err)
+pending_flush(struct restore_spill *spill, enum spill_part which, struct cpam_err *err)
 {
     struct cpam_buf *pending = &spill->pending[which];
 
@@ -113,7 +113,7 @@ pending_flush(struct restore_spill *spill, enum spill_file which, struct cpam_er
 }
 
 static enum cpam_status
-pending_add(struct restore_spill *spill, enum spill_file which, const void *data, size_t size,
+pending_add(struct restore_spill *spill, enum spill_part which, const void *data, size_t size,
             struct cpam_err *err)
 {
     if (spill->pending[which].size >= FLUSH_AT)
@@ -140,9 +140,11 @@ spill_pack(struct restore_spill *spill, const struct manifest_pack *pack, struct
 }
 
 enum cpam_status
-spill_path(struct restore_spill *spill, const char *path, uint64_t *out, struct cpam_err *err)
+spill_path(struct restore_spill *spill, const char *path, const struct spill_file *file,
+           uint64_t *out, struct cpam_err *err)
 {
     *out = spill->size[FILE_PATHS] + spill->pending[FILE_PATHS].size;
+    CPAM_TRY(cpam_buf_append(&spill->pending[FILE_PATHS], file, sizeof(*file), BUFFER_LIMIT, err));
     return pending_add(spill, FILE_PATHS, path, strlen(path) + 1, err);
 }
 
@@ -169,7 +171,7 @@ spill_flush(struct restore_spill *spill, struct cpam_err *err)
 }
 
 static enum cpam_status
-read_exactly(struct restore_spill *spill, enum spill_file which, void *data, size_t size,
+read_exactly(struct restore_spill *spill, enum spill_part which, void *data, size_t size,
              uint64_t at, struct cpam_err *err)
 {
     size_t got = 0;
@@ -211,12 +213,13 @@ spill_pack_clear(struct manifest_pack *pack)
 
 enum cpam_status
 spill_path_get(struct restore_spill *spill, uint64_t path, char out[MANIFEST_PATH_MAX],
-               struct cpam_err *err)
+               struct spill_file *file, struct cpam_err *err)
 {
     size_t got = 0;
 
+    CPAM_TRY(read_exactly(spill, FILE_PATHS, file, sizeof(*file), path, err));
     CPAM_TRY(file_read_at(spill->io, spill->fd[FILE_PATHS], names[FILE_PATHS], out,
-                          MANIFEST_PATH_MAX, path, &got, err));
+                          MANIFEST_PATH_MAX, path + sizeof(*file), &got, err));
     if (memchr(out, '\0', got) == NULL)
         return cpam_fail(err, CPAM_IO, 0, "\"%s\" ends too early", names[FILE_PATHS]);
     return CPAM_OK;

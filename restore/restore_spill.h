@@ -18,6 +18,15 @@
 #include "io/io.h"
 #include "repo/manifest.h"
 
+/* What workers have to know of a file. */
+struct spill_file
+{
+    uint64_t size;   /* bytes */
+    uint64_t tags;   /* where those of its pages are (restore_blocks.h); SPILL_NO_TAGS */
+    uint64_t number; /* that they were made with */
+};
+#define SPILL_NO_TAGS UINT64_MAX
+
 struct spill_extent
 {
     uint64_t path; /* where its file's path is, from spill_path() */
@@ -26,8 +35,10 @@ struct spill_extent
     uint32_t frame, offset; /* in the pack */
     uint32_t crc;           /* of the content, once written */
     uint32_t place;         /* number of the place */
-    uint32_t written;       /* 1 once it is */
-    uint32_t is_large;      /* 1 if its file is, as restore_pack.h has it */
+    uint8_t written;        /* 1 once it is */
+    uint8_t is_large;       /* 1 if its file is, as restore_pack.h has it */
+    uint8_t look;           /* 1: its file was there, and has tags: some pages may be right */
+    uint8_t kept;           /* 1: its file was there, and is right as it is */
 };
 
 struct restore_spill;
@@ -43,7 +54,8 @@ CPAM_SCOPED(restore_spill_free, struct restore_spill);
 /* First passage: in the manifest's order. */
 enum cpam_status spill_pack(struct restore_spill *spill, const struct manifest_pack *pack,
                             struct cpam_err *err) CPAM_CHECK;
-enum cpam_status spill_path(struct restore_spill *spill, const char *path, uint64_t *out,
+enum cpam_status spill_path(struct restore_spill *spill, const char *path,
+                            const struct spill_file *file, uint64_t *out,
                             struct cpam_err *err) CPAM_CHECK;
 enum cpam_status spill_extent_add(struct restore_spill *spill, size_t pack,
                                   const struct spill_extent *extent,
@@ -56,7 +68,8 @@ enum cpam_status spill_pack_get(struct restore_spill *spill, size_t index,
                                 struct manifest_pack *out, struct cpam_err *err) CPAM_CHECK;
 void spill_pack_clear(struct manifest_pack *pack);
 enum cpam_status spill_path_get(struct restore_spill *spill, uint64_t path,
-                                char out[MANIFEST_PATH_MAX], struct cpam_err *err) CPAM_CHECK;
+                                char out[MANIFEST_PATH_MAX], struct spill_file *file,
+                                struct cpam_err *err) CPAM_CHECK;
 /* All extents of the pack, in the order they were added; to be freed. */
 enum cpam_status spill_extents_get(struct restore_spill *spill, size_t pack,
                                    struct spill_extent **out, size_t *count,

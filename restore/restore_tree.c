@@ -115,6 +115,20 @@ tree_empty(struct io *io, const char *path, const char *keep, struct cpam_err *e
     return status;
 }
 
+enum cpam_status
+tree_remove(struct io *io, int dir_fd, const char *name, struct cpam_err *err)
+{
+    struct stat stat;
+    bool is_dir =
+        io->ops->stat(io, dir_fd, name, AT_SYMLINK_NOFOLLOW, &stat) == 0 && S_ISDIR(stat.st_mode);
+
+    if (is_dir)
+        CPAM_TRY(empty_dir(io, dir_fd, name, NULL, 1, err));
+    if (io->ops->unlink(io, dir_fd, name, is_dir ? AT_REMOVEDIR : 0) < 0)
+        return cpam_fail(err, CPAM_IO, errno, "could not remove \"%s\"", name);
+    return CPAM_OK;
+}
+
 static enum cpam_status
 add_bytes(struct io *io, int dir_fd, const char *name, int depth, uint64_t *sum,
           struct cpam_err *err)

@@ -24,6 +24,10 @@ enum cpam_status tree_look(struct io *io, const char *path, enum tree_state *out
 enum cpam_status tree_empty(struct io *io, const char *path, const char *keep,
                             struct cpam_err *err) CPAM_CHECK;
 
+/* Removes what has this name in the directory, with all that is in it; links are not followed. */
+enum cpam_status tree_remove(struct io *io, int dir_fd, const char *name,
+                             struct cpam_err *err) CPAM_CHECK;
+
 /* Bytes on disk of what tree_empty() would remove, holes left out. */
 enum cpam_status tree_bytes(struct io *io, const char *path, uint64_t *out,
                             struct cpam_err *err) CPAM_CHECK;

@@ -126,6 +126,27 @@ file_read_at(struct io *io, int fd, const char *path, void *data, size_t size, u
 }
 
 enum cpam_status
+file_zero_at(struct io *io, int fd, const char *path, uint64_t size, uint64_t at,
+             struct cpam_err *err)
+{
+    static const uint8_t zeros[65536];
+
+    if (size == 0 || io->ops->punch(io, fd, (off_t) at, (off_t) size) == 0)
+        return CPAM_OK;
+    if (errno != EOPNOTSUPP && errno != ENOSYS)
+        return cpam_fail(err, CPAM_IO, errno, "could not make a hole in \"%s\"", path);
+    while (size > 0)
+    {
+        size_t part = size < sizeof(zeros) ? (size_t) size : sizeof(zeros);
+
+        CPAM_TRY(file_write_at(io, fd, path, zeros, part, at, err));
+        at += part;
+        size -= part;
+    }
+    return CPAM_OK;
+}
+
+enum cpam_status
 file_sync(struct io *io, int fd, const char *path, struct cpam_err *err)
 {
     if (io->ops->fsync(io, fd) != 0)

@@ -28,6 +28,9 @@ enum cpam_status file_read(struct io *io, int fd, const char *path, void *data, 
                            size_t *got, struct cpam_err *err) CPAM_CHECK;
 enum cpam_status file_read_at(struct io *io, int fd, const char *path, void *data, size_t size,
                               uint64_t at, size_t *got, struct cpam_err *err) CPAM_CHECK;
+/* Zeros over what is there, within the file's length: a hole where the file system has them. */
+enum cpam_status file_zero_at(struct io *io, int fd, const char *path, uint64_t size, uint64_t at,
+                              struct cpam_err *err) CPAM_CHECK;
 enum cpam_status file_sync(struct io *io, int fd, const char *path,
                            struct cpam_err *err) CPAM_CHECK;
 /* Opens the directory that holds path, fsyncs and closes it. */

@@ -35,6 +35,8 @@ struct io_ops
     int (*close)(struct io *io, int fd);
     int (*ftruncate)(struct io *io, int fd, off_t size);
     int (*fallocate)(struct io *io, int fd, off_t at, off_t size);
+    /* fallocate(2) with FALLOC_FL_PUNCH_HOLE: zeros that take no room; the length stays */
+    int (*punch)(struct io *io, int fd, off_t at, off_t size);
     int (*fchmod)(struct io *io, int fd, mode_t mode);
     int (*fchown)(struct io *io, int fd, uid_t uid, gid_t gid);
     int (*fstat)(struct io *io, int fd, struct stat *out);

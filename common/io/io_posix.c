@@ -144,6 +144,13 @@ posix_fallocate_(struct io *io, int fd, off_t at, off_t size)
 }
 
 static int
+posix_punch(struct io *io, int fd, off_t at, off_t size)
+{
+    (void) io;
+    return fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, at, size);
+}
+
+static int
 posix_fchmod(struct io *io, int fd, mode_t mode)
 {
     (void) io;
@@ -318,6 +325,7 @@ static const struct io_ops posix_ops = {
     .close = posix_close,
     .ftruncate = posix_ftruncate,
     .fallocate = posix_fallocate_,
+    .punch = posix_punch,
     .fchmod = posix_fchmod,
     .fchown = posix_fchown,
     .fstat = posix_fstat,

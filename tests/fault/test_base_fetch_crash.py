@@ -37,6 +37,37 @@ class World:
         shutil.copy(f"{push_world.BUILD_ROOT}/tests/fault/cpam-base-fetch-twin", self.twin)
         self.above = workspace.folder(f"{self.folder}/restored", 0o755)
         self.target = f"{self.above}/data"
+        self.options = []
+
+    def damage(self):
+        """A directory of this cluster, restored before, in which --delta has something of everything to
+        do; {path: content} of it."""
+        options, self.options = self.options, []
+        self.clear()
+        t = self.t
+        done, _, _ = self.fetch()
+        t.true(done.returncode in (0, 3), done.stderr)
+        self.options = options
+        wrong = 0
+        for top, _, names in os.walk(f"{self.target}/base"):
+            for name in sorted(names)[::25]:
+                with open(f"{top}/{name}", "r+b") as file:
+                    file.write(b"damage")
+                wrong += 1
+        t.true(wrong > 10, f"{wrong} files are wrong")
+        owner = workspace.user().pw_uid if os.geteuid() == 0 else os.geteuid()
+        for name in ("base/foreign", "global/foreign", "pg_wal/00000009.history"):
+            with open(f"{self.target}/{name}", "wb") as file:
+                file.write(b"foreign")
+            os.chown(f"{self.target}/{name}", owner, -1)
+        os.unlink(f"{self.target}/PG_VERSION")
+        return {path: content for path, content in crash_states.snapshot(self.target).items()
+                if content is not None}
+
+    def untouched(self, before):
+        """Nothing but our own files has come, nothing has changed."""
+        return all(os.path.exists(path) and open(path, "rb").read() == content
+                   for path, content in before.items())
 
     def fetch(self, **env):
         """A restore through the twin: result, calls made, descriptors left open."""
@@ -45,7 +76,8 @@ class World:
             os.unlink(count)
         names = {"CPAM_TWIN_COUNT": count, **{f"CPAM_TWIN_{key}": str(value)
                                               for key, value in env.items()}}
-        done = workspace.run([self.twin, "--config", self.config, "--latest", self.target],
+        done = workspace.run([self.twin, "--config", self.config, "--latest", *self.options,
+                              self.target],
                              env=names, check=False, timeout=300)
         if not os.path.exists(count):
             return done, None, None
@@ -164,6 +196,82 @@ def test_T9_T10_power_cut_at_50_points_keeps_what_was_answered_and_starts_on_not
                     raise AssertionError(f"cut after {point} of {len(ops)}, {what}: it would start, "
                                          f"but {path[len(w.target):]} is not whole")
     t.note(f"{len(points)} points, {count} states, {with_control} of them with pg_control")
+
+
+@tap.limit(900)
+def test_T6_T9_a_delta_restore_killed_at_25_points(t):
+    w = World(t)
+    w.options = ["--delta"]
+    before = w.damage()
+    workspace.run(["cp", "-a", w.target, f"{w.folder}/kept"])
+    done, calls, fds = w.fetch()
+    t.equal(done.returncode, 3, done.stderr)  # a timeline history was put aside
+    t.equal(fds, 0, "descriptors left open")
+    w.starts()
+    untouched, halves, whole = 0, 0, 0
+    points = {1 + number * (calls - 1) // 25 for number in range(25)}
+    points |= set(range(calls - 12, calls - 1, 4))
+    for point in sorted(points):
+        w.clear()
+        workspace.run(["cp", "-a", f"{w.folder}/kept", w.target])
+        done, _, _ = w.fetch(KILL=point)
+        t.equal(done.returncode, -signal.SIGKILL, f"killed before call {point}")
+        if not os.path.exists(f"{w.target}/global/pg_control"):
+            halves += 1
+            w.refused(f"killed before call {point}")
+            if halves % 5 == 1:
+                done, _, _ = w.fetch()
+                t.true(done.returncode in (0, 3), done.stderr)
+                t.true(os.path.exists(f"{w.target}/pg_wal/before-restore/00000009.history"),
+                       "what was put aside stays")
+                w.starts()
+        elif w.untouched(before):
+            untouched += 1
+        else:
+            w.starts()
+            whole += 1
+    t.note(f"{untouched} kills came before anything was touched, {halves} in the middle, {whole} "
+           "when everything was in place")
+    t.true(untouched > 0 and halves > 15 and whole > 0, "all three are seen")
+
+
+@tap.limit(900)
+def test_T6_T9_T10_power_cut_in_a_delta_restore(t):
+    w = World(t)
+    w.options = ["--delta"]
+    before = w.damage()
+    base = {w.above: None, **crash_states.snapshot(w.target), w.target: None}
+    log = f"{w.folder}/log"
+    done, _, _ = w.fetch(LOG=log)
+    t.equal(done.returncode, 3, done.stderr)
+    final = {path: content for path, content in crash_states.snapshot(w.target).items()
+             if content is not None}
+    control = f"{w.target}/global/pg_control"
+    ops, seen = crash_states.read(log)
+    gone = [index for index, op in enumerate(ops)
+            if op.kind == "unlink" and op.fields[-1] == "pg_control"]
+    named = [index for index, op in enumerate(ops)
+             if op.kind in ("rename", "link", "create") and "pg_control" in op.fields]
+    t.true(gone and named and gone[0] < named[-1], "pg_control goes, and gets its name")
+    points = {len(ops), *range(gone[0], gone[0] + 12), *range(named[-1] - 2, named[-1] + 3),
+              *(len(ops) * number // 25 for number in range(25))}
+    count, old, new = 0, 0, 0
+    for point in sorted(point for point in points if point <= len(ops)):
+        for what, chosen in crash_states.choices(ops, point, most=6):
+            files = crash_states.build(base, seen, ops, chosen)
+            count += 1
+            if control not in files:
+                t.true(point < len(ops), f"answered done, then the power was cut ({what}): lost")
+            elif all(files.get(path) == content for path, content in final.items()):
+                new += 1
+            elif all(files.get(path) == content for path, content in before.items()):
+                old += 1
+            else:
+                wrong = [path for path, content in before.items() if files.get(path) != content]
+                raise AssertionError(f"cut after {point} of {len(ops)}, {what}: it would start on a "
+                                     f"mixture, {len(wrong)} files changed: {wrong[:3]}")
+    t.note(f"{len(points)} points, {count} states: {old} untouched, {new} whole")
+    t.true(old > 0 and new > 0, "both are seen")
 
 
 if __name__ == "__main__":

@@ -411,6 +411,26 @@ twin_fallocate(struct io *io, int fd, off_t at, off_t size)
 }
 
 static int
+twin_punch(struct io *io, int fd, off_t at, off_t size)
+{
+    static const uint8_t zeros[65536];
+    struct io_twin *twin = twin_enter(io);
+    int result = -1;
+
+    if (!twin_gate(twin, "punch", twin_path_of(twin, fd), ""))
+        result = twin->real->ops->punch(twin->real, fd, at, size);
+    for (off_t done = 0; result == 0 && twin->log != NULL && done < size;)
+    {
+        size_t part = size - done < (off_t) sizeof(zeros) ? (size_t) (size - done) : sizeof(zeros);
+
+        twin_log_write(twin->log, fd, (uint64_t) (at + done), zeros, part);
+        done += (off_t) part;
+    }
+    twin_leave(twin);
+    return result;
+}
+
+static int
 twin_fchmod(struct io *io, int fd, mode_t mode)
 {
     struct io_twin *twin = twin_enter(io);
@@ -457,6 +477,7 @@ const struct io_ops twin_ops = {
     .close = twin_close,
     .ftruncate = twin_ftruncate,
     .fallocate = twin_fallocate,
+    .punch = twin_punch,
     .fchmod = twin_fchmod,
     .fchown = twin_fchown,
     .fstat = twin_fstat,

@@ -10,7 +10,10 @@
 #include <errno.h>
 #include <ftw.h>
 
+#include "pg/control.h"
+#include "pg/control_15.h"
 #include "pg/crc32c.h"
+#include "repo/blocks.h"
 #include "repo/pack_fill.h"
 #include "restore_files.h"
 
@@ -19,6 +22,9 @@ enum
     WORLD_BIG = 9 << 20, /* bytes that do not compress: three packs of 4 MiB */
     WORLD_FILES = 9
 };
+
+/* Of the worlds that begin from now on. */
+static uint64_t world_pack_size __attribute__((unused)) = PACK_SIZE_MIN;
 
 struct world_file
 {
@@ -37,6 +43,7 @@ struct world
     struct repo_fixture repo;
     struct backup_summary summary;
     struct restore_tally tally;
+    bool delta; /* of the next restore */
     struct world_file files[WORLD_FILES];
     char old_space[128], target[128], new_space[128];
 };
@@ -74,6 +81,13 @@ world_content(struct world *self, size_t i)
     {
         memset(file->data, 0, 2 << 20);
         memset(file->data + file->size - (1 << 20), 0, 1 << 20);
+    }
+    if (strcmp(file->path, RESTORE_CONTROL) == 0) /* a server's, of this cluster */
+    {
+        memset(file->data, 0, file->size);
+        memcpy(file->data, control_15, sizeof(control_15));
+        le64_put(file->data, REPO_SYSID);
+        le32_put(file->data + 288, crc32c(0, file->data, 288));
     }
     if (strcmp(file->path, "tablespace_map") == 0)
     {
@@ -173,6 +187,36 @@ world_entries(struct world *self, struct manifest_writer *writer)
     }
 }
 
+/* The tags of all pages, whether the files come back or not. */
+static inline void
+world_blocks(struct world *self)
+{
+    static const uint8_t key[BLOCK_KEY_SIZE] = {3, 1, 4};
+    CPAM_AUTO(block_tagger_free) struct block_tagger *tagger = NULL;
+    CPAM_AUTO(blocks_writer_free) struct blocks_writer *writer = NULL;
+    struct cpam_err err;
+
+    ck_ok(block_tagger_new(key, &tagger, &err), &err);
+    ck_ok(blocks_writer_new(self->repo.repo, &self->summary, key, &writer, &err), &err);
+    for (size_t i = 0; i < WORLD_FILES; i++)
+    {
+        const struct world_file *file = &self->files[i];
+
+        ck_ok(blocks_writer_file(writer, 100 + i, &err), &err);
+        for (uint64_t page = 0; page < block_count(file->size); page++)
+        {
+            uint64_t left = file->size - page * BLOCK_PAGE;
+            uint8_t tag[BLOCK_TAG_SIZE];
+
+            ck_ok(block_tag(tagger, 100 + i, (uint32_t) page, file->data + page * BLOCK_PAGE,
+                            left < BLOCK_PAGE ? left : BLOCK_PAGE, tag, &err),
+                  &err);
+            ck_ok(blocks_writer_tags(writer, tag, sizeof(tag), &err), &err);
+        }
+    }
+    ck_ok(blocks_writer_finish(writer, &self->summary, &err), &err);
+}
+
 /* Every path below is in fixture_dir. */
 static inline void
 world_begin(struct world *self)
@@ -204,7 +248,7 @@ world_begin(struct world *self)
     struct pack_set_spec spec = {.label = "cpam_backup_20261123_160349",
                                  .attempt = 1,
                                  .sysid = REPO_SYSID,
-                                 .pack_size = PACK_SIZE_MIN,
+                                 .pack_size = world_pack_size,
                                  .state = fixture_dir,
                                  .repos = 1};
     self->summary = (struct backup_summary){.label = "cpam_backup_20261123_160349",
@@ -224,7 +268,7 @@ world_begin(struct world *self)
     snprintf(self->summary.wal_last, SEGMENT_NAME_MAX, "000000010000000000000009");
     ck_ok(pack_set_new(io_posix(), &spec, &set, &err), &err);
     world_fill(self, set);
-    ck_assert_uint_ge(pack_set_count(set), 3);
+    ck_assert_uint_ge(pack_set_count(set), world_pack_size == PACK_SIZE_MIN ? 3 : 1);
     self->summary.files = WORLD_FILES;
     for (size_t i = 0; i < WORLD_FILES; i++)
         self->summary.bytes += self->files[i].size;
@@ -277,8 +321,12 @@ world_restore(struct world *self, struct io *io, bool mapped, bool finish, struc
     snprintf(map, sizeof(map), "%s=%s", self->old_space, self->new_space);
     CPAM_TRY(restore_places_new(io, self->target, &places, err));
     CPAM_TRY(restore_survey_read(self->repo.repo, &self->summary, places, &maps, &survey, err));
+    places->delta = self->delta;
+    places->sysid = self->summary.sysid;
+    places->major = self->summary.major;
     CPAM_TRY(restore_places_check(places, &maps, err));
     CPAM_TRY(restore_places_make(places, self->summary.label, err));
+    self->tally = (struct restore_tally){0};
     struct restore_files files = {.io = io,
                                   .repo = self->repo.repo,
                                   .summary = &self->summary,

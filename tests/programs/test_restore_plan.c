@@ -177,7 +177,9 @@ static bool
 next_of(const struct recovery_settings *settings, bool has_config, const char *config_file,
         struct cpam_buf *out)
 {
+    static struct restore_tally tally;
     struct restore_next next = {.io = io_posix(),
+                                .tally = &tally,
                                 .data = folder,
                                 .has_config = has_config,
                                 .config_file = config_file,
@@ -298,7 +300,9 @@ START_TEST(root_is_told_to_become_the_owner)
 {
     CPAM_AUTO(cpam_buf_clear) struct cpam_buf text = {0};
     struct recovery_settings settings = {.action = "pause", .major = 99};
+    static struct restore_tally tally;
     struct restore_next next = {.io = io_posix(),
+                                .tally = &tally,
                                 .data = "/nowhere",
                                 .has_config = true,
                                 .user = "postgres",

@@ -1,0 +1,16 @@
+/*
+ * restore_adopt.h - may --delta write over what is in a place?
+ *
+ * Only where nobody else's data can be meant: a data directory of the very cluster the backup is of,
+ * in which no server runs, and the tablespaces its own links lead to.
+ */
+#ifndef CPAM_RESTORE_RESTORE_ADOPT_H
+#define CPAM_RESTORE_RESTORE_ADOPT_H
+
+#include "restore_places.h"
+
+/* place is not empty, and not what an aborted restore left.  Sets place->adopted, or refuses. */
+enum cpam_status restore_adopt(struct restore_places *places, struct restore_place *place,
+                               struct cpam_err *err) CPAM_CHECK;
+
+#endif

@@ -1,0 +1,120 @@
+#!/usr/bin/env python3
+"""test_restore_delta.py - cpam-base-fetch --delta over a real data directory: damaged, moved on, and of
+somebody else."""
+import os
+import re
+import shutil
+
+from harness import cluster, cpam, tap, workspace
+from restore_world import World, check_files
+
+
+def filled(t, mib=24):
+    """A world with a relation of about so many MiB that does not compress, backed up; its file."""
+    world = World(t)
+    world.pg.sql("create table big as select g, md5(g::text) || md5((g + 1)::text) as a from "
+                 f"generate_series(1, {mib * 10000}) g")
+    world.pg.sql("create index on big (g)")
+    world.insert(1)
+    world.pg.sql("checkpoint")
+    world.push()
+    return world, world.pg.sql("select pg_relation_filepath('big')")
+
+
+def fetched(t, result):
+    """Bytes that were asked for, and the ones that were right already."""
+    found = re.search(r"fetched +([0-9.]+) (\w+); ([0-9.]+) (\w+) were right", result.out)
+    t.true(found is not None, result.out)
+    units = {"B": 1, "bytes": 1, "kB": 1000, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
+    return (float(found[1]) * units[found[2]], float(found[3]) * units[found[4]])
+
+
+@tap.limit(600)
+def test_T6_the_original_after_damage_and_with_WAL_that_was_never_archived(t):
+    world, path = filled(t)
+    world.insert(2)
+    world.archived()
+    world.insert(3)  # in pg_wal alone
+    segment = world.pg.sql("select pg_walfile_name(pg_current_wal_lsn())")
+    world.pg.stop("immediate")
+    pid = os.path.join(world.pg.data, "postmaster.pid")
+    if not os.path.exists(pid):
+        with open(pid, "w", encoding="ascii") as out:
+            out.write(f"999999\n{world.pg.data}\n")
+    result = world.run("cpam-base-fetch", "--latest", "--recover", "--delta", world.pg.data)
+    t.exits(result, 2, ["postmaster.pid", "rm "])
+    os.unlink(pid)
+    whole = os.path.getsize(os.path.join(world.pg.data, path))
+    with open(os.path.join(world.pg.data, path), "r+b") as file:
+        file.seek(whole // 2 // 8192 * 8192)
+        file.write(os.urandom(8192))
+    foreign = os.path.join(world.pg.data, "base", "foreign")
+    with open(foreign, "w", encoding="ascii") as out:
+        out.write("foreign")
+    workspace.run(["chown", workspace.user().pw_name, foreign], check=False)
+    result = world.run("cpam-base-fetch", "--latest", "--recover", "--delta", world.pg.data)
+    t.exits(result, 3)
+    t.holds(result.out, ["fetched", "old WAL"])
+    t.true(not os.path.exists(foreign), "what is foreign is gone")
+    kept = os.path.join(world.pg.data, "pg_wal", "before-restore")
+    t.true(segment in os.listdir(kept), f"{segment} is kept: {os.listdir(kept)}")
+    world.verify(world.pg.data)
+    world.pg.start()
+    world.pg.wait_sql("select not pg_is_in_recovery()")
+    t.equal(world.rows(world.pg), "1 2")
+    world.push()  # it archives, and what was put aside is in nobody's way
+    check_files(t, world.pg)
+
+
+@tap.limit(600)
+def test_T6_another_clusters_directory_and_no_directory_of_a_cluster(t):
+    world, _ = filled(t, 1)
+    other = cluster.new(t, "other", init=False)
+    other.init("--wal-segsize=1")
+    result = world.run("cpam-base-fetch", "--latest", "--delta", other.data)
+    t.exits(result, 2, ["is another cluster", "mv "])
+    t.true(os.path.exists(f"{other.data}/global/pg_control"), "untouched")
+    folder = workspace.folder(os.path.join(t.folder(), "letters"), 0o700)
+    with open(os.path.join(folder, "letter"), "w", encoding="ascii") as out:
+        out.write("dear")
+    t.exits(world.run("cpam-base-fetch", "--latest", "--delta", folder), 2,
+            ["no data directory that can be told"])
+    t.equal(os.listdir(folder), ["letter"])
+    # a server that runs is never written under
+    t.exits(world.run("cpam-base-fetch", "--latest", "--delta", world.pg.data), 2,
+            ["a server runs in"])
+    t.equal(world.pg.sql("select count(*) from t"), "1")
+    # an empty one is as good as without --delta
+    result, data = world.fetch("--latest", "--delta")
+    world.verify(data)
+
+
+@tap.limit(600)
+def test_trap7_a_copy_renewed_by_delta_keeps_its_WAL_until_claim(t):
+    world, _ = filled(t, 1)
+    world.archived()
+    _, data = world.fetch("--latest")
+    copy = cluster.restored(t, data, "copy")
+    copy.start()
+    copy.wait_sql("select not pg_is_in_recovery()")
+    world.insert(100, copy)
+    copy.stop()
+    world.insert(2)
+    world.archived()
+    result, _ = world.fetch("--latest", "--delta", data=data, code=3)
+    t.holds(result.out, ["old WAL"])
+    with open(f"{data}/postgresql.auto.conf", encoding="utf-8") as file:
+        text = file.read()
+    t.equal(text.count("--unclaimed"), 1, text)
+    t.equal(len(re.findall(r"^restore_command", text, re.M)), 1, text)
+    world.verify(data)
+    copy = cluster.restored(t, data, "copy")
+    copy.start()
+    copy.wait_sql("select not pg_is_in_recovery()")
+    t.equal(world.rows(copy), "1 2")
+    name = copy.switch_wal()
+    t.true(os.path.exists(f"{data}/pg_wal/archive_status/{name}.ready"), "it waits to be archived")
+
+
+if __name__ == "__main__":
+    tap.main(globals())
