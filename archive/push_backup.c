@@ -19,10 +19,12 @@
 #include "page_report.h"
 #include "push_config.h"
 #include "push_copy.h"
+#include "push_lock.h"
 #include "push_manifest.h"
 #include "push_primary.h"
 #include "push_session.h"
 #include "push_wal.h"
+#include "repo/backup_fence.h"
 
 #define CONNECT_TIME INT64_C(30000000) /* us */
 
@@ -36,6 +38,7 @@ struct push
     struct cpam_buf conninfo;
     struct server_facts facts;
     struct control control; /* as it was before the start */
+    struct push_lock *lock;
     struct plan *plan;
     struct pack_set *packs;
     struct push_config *config;  /* what lies outside of the data directory */
@@ -67,6 +70,7 @@ push_clear_scoped_(struct push *push)
     cpam_buf_clear(&push->stop.label_text);
     cpam_buf_clear(&push->stop.map_text);
     free(push->pg_wal);
+    push_lock_free(push->lock);
 }
 
 /* The right server, and one these repositories know. */
@@ -132,14 +136,18 @@ begin(struct push *push, struct cpam_err *err)
     char *label = push->summary.label;
 
     CPAM_TRY(file_make_dirs(request->io, settings->state, 0700, err));
+    CPAM_TRY(push_lock_take(request->io, settings->state, push->facts.sysid, &push->lock, err));
     CPAM_TRY(plan_new(request->io, settings->state, &push->plan, err));
     CPAM_TRY(push_targets_reserve(request->io, push->targets, settings->base.label_prefix,
                                   push->facts.sysid, label, err));
     CPAM_TRY(somebody(push, err));
     for (size_t i = 0; i < push->targets->count; i++)
         if (push->targets->items[i].status == CPAM_OK)
+        {
             cpam_log(LOG_INFO, "backup \"%s\" into repository \"%s\" begins", label,
                      repo_name(push->targets->items[i].repo));
+            backup_others_tell(push->targets->items[i].repo, label);
+        }
     show(push);
     struct pack_set_spec packs = {.label = label,
                                   .attempt = 1,

@@ -87,7 +87,8 @@ enum cpam_status backup_reserve(struct repo *repo, const char *label, uint64_t s
 /*
  * Number the backup and put its summary: the moment the backup exists.  Fills seq, prev, digest of
  * *summary.  A seq object without a summary (a push that died between the two) is finished or
- * passed over as format-1.md's section 0 says.
+ * passed over as format-1.md's section 0 says.  CPAM_REFUSED: it may not come to exist any more
+ * (backup_fence.h), and no list shows it.
  */
 enum cpam_status backup_commit(struct repo *repo, struct backup_summary *summary,
                                struct cpam_err *err) CPAM_CHECK;

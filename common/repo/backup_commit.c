@@ -16,6 +16,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "io/file.h"
+#include "repo/backup_fence.h"
 #include "repo/layout.h"
 #include "repo/sequence.h"
 #include "repo/summary.h"
@@ -208,6 +209,17 @@ finish_orphan(struct repo *repo, const struct backup_mark *mark, bool *done, str
     CPAM_TRY(state_read(repo, mark, mark->label, &text, &kept, err));
     if (!kept)
         return CPAM_OK;
+    int64_t until;
+    enum cpam_status status = backup_fence(repo, mark->label, &until, err);
+    if (status == CPAM_REFUSED)
+    {
+        cpam_log(LOG_WARNING, "what is kept of a backup that died is not stored any more: %s",
+                 err->text);
+        state_drop(repo, mark->label);
+        return CPAM_OK;
+    }
+    if (status != CPAM_OK)
+        return status;
     layout_summary(mark->label, key);
     CPAM_TRY(put_same(repo, key, &text, err));
     cpam_log(LOG_INFO, "backup \"%s\" was complete but for its summary, which is stored now",
@@ -304,6 +316,24 @@ find_last(struct repo *repo, uint64_t *highest, bool *has_prev, uint8_t prev[SHA
     return CPAM_OK;
 }
 
+/* Behind the summary's put: after a long pause before it, it is there and counts for nothing. */
+static enum cpam_status
+still_counts(struct repo *repo, const char *label, int64_t until, struct cpam_err *err)
+{
+    enum cpam_status status = backup_not_buried(repo, label, err);
+
+    if (status == CPAM_REFUSED)
+        state_drop(repo, label);
+    if (status == CPAM_OK || status == CPAM_REFUSED)
+        return status;
+    /* not to be told, but there was no pause: nobody may have given it up in between */
+    if (repo_io(repo)->ops->now(repo_io(repo)) > until)
+        return status;
+    cpam_log(LOG_WARNING, "backup \"%s\" is stored; what came behind it could not be looked at: %s",
+             label, err->text);
+    return CPAM_OK;
+}
+
 /* CPAM_EXISTS: the number was taken meanwhile. */
 static enum cpam_status
 claim_and_put(struct repo *repo, struct backup_summary *summary, struct cpam_err *err)
@@ -313,6 +343,7 @@ claim_and_put(struct repo *repo, struct backup_summary *summary, struct cpam_err
     CPAM_AUTO(cpam_buf_clear) struct cpam_buf mark_text = {0};
     struct backup_mark mark = {.seq = summary->seq};
     char key[LAYOUT_KEY_MAX], mark_key[LAYOUT_KEY_MAX];
+    int64_t until;
 
     layout_summary(summary->label, key);
     layout_sequence(summary->seq, mark_key);
@@ -322,6 +353,7 @@ claim_and_put(struct repo *repo, struct backup_summary *summary, struct cpam_err
     snprintf(mark.label, sizeof(mark.label), "%s", summary->label);
     memcpy(mark.digest, summary->digest, SHA256_SIZE);
     CPAM_TRY(backup_mark_sign(repo, mark_key, &mark, &mark_text, err));
+    CPAM_TRY(backup_fence(repo, summary->label, &until, err));
     CPAM_TRY(state_keep(repo, summary->label, &text, err));
     CPAM_TRY(put_same(repo, mark_key, &mark_text, err));
     enum cpam_status status = put_same(repo, key, &text, err);
@@ -329,6 +361,7 @@ claim_and_put(struct repo *repo, struct backup_summary *summary, struct cpam_err
         return cpam_fail(err, CPAM_CORRUPT, 0, "\"%s\" has content this push did not write", key);
     if (status != CPAM_OK)
         return status;
+    CPAM_TRY(still_counts(repo, summary->label, until, err));
     struct cpam_err kept;
     if (state_keep(repo, NULL, &text, &kept) != CPAM_OK)
         cpam_log(LOG_WARNING, "%s", kept.text);

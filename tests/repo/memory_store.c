@@ -171,6 +171,8 @@ memory_put_new(struct store *store, const char *key, const void *data, size_t si
     struct memory_bucket *bucket = ((struct memory_store *) store)->bucket;
 
     (void) class;
+    if (bucket->before_put != NULL)
+        bucket->before_put(bucket->before_put_arg, key);
     pthread_mutex_lock(&bucket->lock);
     enum cpam_status status = put_new_locked(store, key, data, size, err);
     pthread_mutex_unlock(&bucket->lock);

@@ -45,6 +45,8 @@ struct memory_bucket
     int fail_after;            /* that many requests more work, then fail_all; -1: at once */
     unsigned next_version;
     int64_t clock;
+    void (*before_put)(void *arg, const char *key); /* or NULL; may put something itself */
+    void *before_put_arg;
 };
 
 void memory_bucket_init(struct memory_bucket *bucket);

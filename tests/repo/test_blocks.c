@@ -67,6 +67,16 @@ put(void)
     return summary;
 }
 
+/* As every push does first. */
+static void
+reserve(const char *label)
+{
+    enum cpam_status status =
+        backup_reserve(self.repo, label, REPO_SYSID, "", io_posix()->ops->now(io_posix()), &err);
+
+    ck_assert(status == CPAM_OK || status == CPAM_EXISTS);
+}
+
 static enum cpam_status
 read_all(const struct backup_summary *summary, struct cpam_buf *out)
 {
@@ -85,6 +95,7 @@ START_TEST(B3_T6_what_was_stored_is_read_by_the_summary)
     repo_fixture_begin(&self, false);
     struct backup_summary summary = put();
     ck_assert(summary.has_blocks);
+    reserve(summary.label);
     ck_ok(backup_commit(self.repo, &summary, &err), &err);
     ck_ok(backup_summary_read(self.repo, "label", &found, &err), &err);
     ck_assert(found.has_blocks);
