@@ -21,6 +21,7 @@
 
 #include "base/buf.h"
 #include "compress/codec.h"
+#include "compress/trial.h"
 #include "crypto/digest.h"
 #include "crypto/keyring.h"
 #include "io/sink.h"
@@ -108,6 +109,9 @@ enum cpam_status object_writer_write(struct object_writer *writer, const void *d
 /* One data frame of its own (kinds 6 and 7): size 1..frame size.  *clen may be NULL. */
 enum cpam_status object_writer_frame(struct object_writer *writer, const void *data, size_t size,
                                      uint32_t *clen, struct cpam_err *err) CPAM_CHECK;
+/* The frames from here on are of a file of which this is known (trial.h), which says whether they are
+   tried to be compressed; borrowed.  NULL, as at the beginning: of none, and all are tried. */
+void object_writer_of_file(struct object_writer *writer, struct codec_trial *trial);
 /* Bytes the object has so far, and would have with its final frame and tail now. */
 uint64_t object_writer_size(const struct object_writer *writer);
 /* The final frame and the tail. */

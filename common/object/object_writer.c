@@ -25,7 +25,8 @@ struct object_writer
     struct sha256 *frames_digest; /* d */
     uint8_t *plain;               /* a frame that is not full yet */
     size_t plain_size;
-    struct cpam_buf list; /* kind 7: clen and rlen of each frame */
+    struct codec_trial *trial; /* or NULL */
+    struct cpam_buf list;      /* kind 7: clen and rlen of each frame */
     uint32_t frame_count;
     uint64_t raw_total, size;
     uint32_t body_offset;
@@ -163,12 +164,28 @@ writer_room(struct object_writer *writer, struct cpam_err *err)
     return opener_scratch(&writer->session->out, writer->frame_size + FRAME_OVERHEAD, err);
 }
 
+/* *packed is 0 when the frame is to be stored as it is. */
+static enum cpam_status
+writer_pack(struct object_writer *writer, const void *data, size_t size, uint8_t *coded,
+            size_t *packed, struct cpam_err *err)
+{
+    struct codec_work *work;
+
+    *packed = 0;
+    if (writer->trial != NULL && !codec_trial_wanted(writer->trial))
+        return CPAM_OK;
+    CPAM_TRY(seal_session_work(writer->session, writer->codec, writer->level, &work, err));
+    CPAM_TRY(codec_pack(work, data, size, coded, writer->frame_size, packed, err));
+    if (writer->trial != NULL)
+        codec_trial_note(writer->trial, size, *packed > 0 ? *packed : size);
+    return CPAM_OK;
+}
+
 static enum cpam_status
 writer_frame(struct object_writer *writer, const void *data, size_t size, uint32_t *clen,
              struct cpam_err *err)
 {
     struct frame_header frame = {.clen = (uint32_t) size, .rlen = (uint32_t) size};
-    struct codec_work *work;
     uint8_t *coded, entry[FINAL_ENTRY_SIZE];
     size_t packed;
 
@@ -177,8 +194,7 @@ writer_frame(struct object_writer *writer, const void *data, size_t size, uint32
                          writer->frame_count);
     CPAM_TRY(writer_room(writer, err));
     coded = writer->session->out.data + OBJECT_FRAME_HEADER_SIZE;
-    CPAM_TRY(seal_session_work(writer->session, writer->codec, writer->level, &work, err));
-    CPAM_TRY(codec_pack(work, data, size, coded, writer->frame_size, &packed, err));
+    CPAM_TRY(writer_pack(writer, data, size, coded, &packed, err));
     if (packed > 0)
     {
         frame.clen = (uint32_t) packed;
@@ -208,6 +224,12 @@ object_writer_frame(struct object_writer *writer, const void *data, size_t size,
         return cpam_fail(err, CPAM_INTERNAL, 0, "a frame of %zu bytes can't be written by itself",
                          size);
     return writer_frame(writer, data, size, clen, err);
+}
+
+void
+object_writer_of_file(struct object_writer *writer, struct codec_trial *trial)
+{
+    writer->trial = trial;
 }
 
 enum cpam_status

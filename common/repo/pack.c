@@ -21,8 +21,9 @@ struct pack_writer
     struct cpam_buf sealed;
     struct sink *chain;
     struct object_writer *object; /* NULL: no pack is open */
-    size_t first;                 /* the repository whose key it is written with */
-    uint32_t extra;               /* bytes by which the object may be longer in another one */
+    struct codec_trial *trial;
+    size_t first;   /* the repository whose key it is written with */
+    uint32_t extra; /* bytes by which the object may be longer in another one */
     struct manifest_pack pack;
 };
 
@@ -227,10 +228,17 @@ pack_writer_frame(struct pack_writer *writer, const void *data, size_t size,
         CPAM_TRY(put_pack(writer, err));
     if (writer->object == NULL)
         CPAM_TRY(open_pack(writer, err));
+    object_writer_of_file(writer->object, writer->trial);
     CPAM_TRY(object_writer_frame(writer->object, data, size, &pack->clen[pack->frame_count], err));
     pack->rlen[pack->frame_count] = (uint32_t) size;
     *place = (struct pack_place){pack->index, pack->frame_count++};
     return CPAM_OK;
+}
+
+void
+pack_writer_of_file(struct pack_writer *writer, struct codec_trial *trial)
+{
+    writer->trial = trial;
 }
 
 enum cpam_status

@@ -94,6 +94,9 @@ enum cpam_status pack_writer_new(struct repo *const *repos, struct pack_set *set
    tells why of each), or for a reason that is no repository's own. */
 enum cpam_status pack_writer_frame(struct pack_writer *writer, const void *data, size_t size,
                                    struct pack_place *place, struct cpam_err *err) CPAM_CHECK;
+/* The next frames are of one file, of which this is known (compress/trial.h); borrowed until it is said
+   of another one.  NULL, as at the beginning: of several, or of none. */
+void pack_writer_of_file(struct pack_writer *writer, struct codec_trial *trial);
 /* Puts what is left.  A name that is taken by anything but this very object is CPAM_EXISTS: another
    content under a pack's name is never success (format-1.md fault 31). */
 enum cpam_status pack_writer_finish(struct pack_writer *writer, struct cpam_err *err) CPAM_CHECK;

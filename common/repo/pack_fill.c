@@ -28,6 +28,7 @@ struct part
     /* where the last extent ends: only at the end of a frame can the next frame go on with it */
     uint32_t end_frame;
     bool at_frame_end;
+    struct codec_trial trial;
 };
 
 struct piece
@@ -137,6 +138,18 @@ tell(struct pack_fill *fill, struct part *part, struct cpam_err *err)
     return status;
 }
 
+/* The file whose frame this is, if it is of one alone. */
+static struct codec_trial *
+trial_of(struct pack_fill *fill)
+{
+    struct part *part = fill->piece_count == 0 ? NULL : fill->pieces[0].part;
+
+    for (size_t i = 1; i < fill->piece_count; i++)
+        if (fill->pieces[i].part != part)
+            return NULL;
+    return part == NULL ? NULL : &part->trial;
+}
+
 /* The frame goes into a pack, and its pieces get their place. */
 static enum cpam_status
 flush(struct pack_fill *fill, struct cpam_err *err)
@@ -145,6 +158,7 @@ flush(struct pack_fill *fill, struct cpam_err *err)
     size_t frame_size = fill->used;
     enum cpam_status status = CPAM_OK;
 
+    pack_writer_of_file(fill->writer, trial_of(fill));
     if (frame_size > 0)
         status = pack_writer_frame(fill->writer, fill->frame, frame_size, &place, err);
     fill->used = 0;

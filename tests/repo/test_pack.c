@@ -92,11 +92,8 @@ content(unsigned id, uint8_t **out)
 }
 
 static void
-put_part(unsigned id)
+put_bytes(unsigned id, const uint8_t *data, size_t size)
 {
-    uint8_t *data;
-    size_t size = content(id, &data);
-
     ck_ok(pack_fill_begin(fill, id, &err), &err);
     for (size_t at = 0; at < size;)
     {
@@ -111,6 +108,15 @@ put_part(unsigned id)
         at += room;
     }
     ck_ok(pack_fill_end(fill, &err), &err);
+}
+
+static void
+put_part(unsigned id)
+{
+    uint8_t *data;
+    size_t size = content(id, &data);
+
+    put_bytes(id, data, size);
     free(data);
 }
 
@@ -214,6 +220,78 @@ START_TEST(large_part_has_few_extents)
 }
 END_TEST
 
+/* A letter a frame, of all packs in their order: 'C' compressed, '-' as it is. */
+static char frames_seen[64];
+static size_t frames_count;
+
+static enum cpam_status
+see_frames(void *arg, const struct manifest_pack *pack, struct cpam_err *e)
+{
+    (void) arg, (void) e;
+    for (uint32_t i = 0; i < pack->frame_count; i++)
+    {
+        ck_assert_uint_le(pack->clen[i], pack->rlen[i]);
+        frames_seen[frames_count++] = pack->clen[i] < pack->rlen[i] ? 'C' : '-';
+    }
+    frames_seen[frames_count] = '\0';
+    return CPAM_OK;
+}
+
+START_TEST(a_file_that_does_not_shrink_is_not_tried_on_and_on)
+{
+    enum
+    {
+        NOISE = 4 << 20,
+        WHOLE = 12 << 20
+    };
+    uint8_t *data = malloc(WHOLE);
+    uint32_t state = 1;
+    struct cpam_buf plain = {0};
+
+    memset(data, 'A', WHOLE);
+    for (size_t i = 0; i < NOISE; i++)
+        data[i] = (uint8_t) ((state = state * 1664525u + 1013904223u) >> 24);
+    put_bytes(7, data, WHOLE);
+    /* another file is another trial: its first frame is compressed at once */
+    put_bytes(6, data + NOISE, PACK_FRAME_SIZE);
+    ck_ok(pack_fill_finish(fill, &err), &err);
+    frames_count = 0;
+    ck_ok(pack_set_each(packs, 0, see_frames, NULL, &err), &err);
+    /* two tries, seven spared (of which five would have shrunk), then it is noticed */
+    ck_assert_str_eq(frames_seen, "---------CCCC");
+    pack_count = 0;
+    ck_ok(pack_set_each(packs, 0, read_pack, NULL, &err), &err);
+    for (uint32_t i = 0; i < pack_count; i++)
+    {
+        ck_ok(cpam_buf_append(&plain, opened[i].plain.data, opened[i].plain.size, 1 << 28, &err),
+              &err);
+        cpam_buf_clear(&opened[i].plain);
+        free(opened[i].starts);
+    }
+    ck_assert_uint_eq(plain.size, WHOLE + PACK_FRAME_SIZE);
+    ck_assert_mem_eq(plain.data, data, WHOLE);
+    ck_assert_uint_eq(results[7].size, WHOLE);
+    ck_assert_uint_eq(results[7].crc, crc32c(0, data, WHOLE));
+    cpam_buf_clear(&plain);
+    free(data);
+}
+END_TEST
+
+START_TEST(small_files_in_one_frame_are_always_tried)
+{
+    uint8_t *data = malloc(PACK_FRAME_SIZE);
+
+    memset(data, 'A', PACK_FRAME_SIZE);
+    for (unsigned id = 0; id < 16; id++)
+        put_bytes(id, data, PACK_FRAME_SIZE / 2);
+    ck_ok(pack_fill_finish(fill, &err), &err);
+    frames_count = 0;
+    ck_ok(pack_set_each(packs, 0, see_frames, NULL, &err), &err);
+    ck_assert_str_eq(frames_seen, "CCCCCCCC");
+    free(data);
+}
+END_TEST
+
 START_TEST(fault31_other_content_under_a_packs_name_is_never_success)
 {
     memory_overwrite(&self.bucket, "backup/label/pack/01000000", "junk", 4);
@@ -282,6 +360,8 @@ suite(void)
     tcase_add_checked_fixture(tcase, begin, end);
     tcase_add_test(tcase, B2_every_byte_is_found_again_in_few_packs);
     tcase_add_test(tcase, large_part_has_few_extents);
+    tcase_add_test(tcase, a_file_that_does_not_shrink_is_not_tried_on_and_on);
+    tcase_add_test(tcase, small_files_in_one_frame_are_always_tried);
     tcase_add_test(tcase, fault31_other_content_under_a_packs_name_is_never_success);
     tcase_add_test(tcase, fault31_pack_of_another_attempt_is_never_success);
     tcase_add_test(tcase, lost_answer_to_a_pack_is_success);
