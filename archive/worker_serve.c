@@ -402,6 +402,7 @@ worker_serve(struct worker_request *request, struct cpam_err *err)
 {
     struct serving *serving = calloc(1, sizeof(*serving));
 
+    thread_share_memory();
     request->abandoned = false;
     if (serving == NULL)
         return cpam_fail(err, CPAM_NO_MEMORY, 0, "out of memory for a worker");

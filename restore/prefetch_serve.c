@@ -6,7 +6,6 @@
  */
 #include "prefetch_serve.h"
 
-#include <malloc.h>
 #include <stdlib.h>
 
 #include "base/log.h"
@@ -14,13 +13,12 @@
 #include "io/control_load.h"
 #include "prefetch_crew.h"
 #include "prefetch_question.h"
+#include "worker/thread.h"
 
 enum
 {
-    STEP = 1000 * 1000,       /* us between two looks at whether to go on */
-    LAST_WORDS = 3000 * 1000, /* us the crew gets to come to an end */
-    ARENAS = 2,               /* of malloc: threads come and go with whole segments */
-    KEEP_BYTES = 256 * 1024   /* that malloc keeps of what was freed */
+    STEP = 1000 * 1000,      /* us between two looks at whether to go on */
+    LAST_WORDS = 3000 * 1000 /* us the crew gets to come to an end */
 };
 
 struct serving
@@ -159,9 +157,7 @@ begin(struct serving *self, struct cli *cli, const struct prefetch_serving *serv
 {
     struct prefetch_crew_spec spec = {.io = self->io, .wake = wake, .arg = self};
 
-    mallopt(M_ARENA_MAX, ARENAS);
-    mallopt(M_MMAP_THRESHOLD, KEEP_BYTES);
-    mallopt(M_TRIM_THRESHOLD, KEEP_BYTES);
+    thread_share_memory();
     CPAM_TRY(settings_load(self->io, cli->config_path, &self->settings, err));
     CPAM_TRY(program_become_owner(cli, serving->data, err));
     CPAM_TRY(open_place(self, cli, serving, err));

@@ -15,7 +15,7 @@ enum
 {
     ROOM_FRAME = 1 << 20,   /* bytes: a frame of plaintext */
     ROOM_OBJECT = 20 << 20, /* an object of 16 MiB that could not be made smaller, and some */
-    ROOM_KEPT = 4 << 20
+    ROOM_KEPT = 3 << 20
 };
 
 /*

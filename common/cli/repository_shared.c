@@ -113,6 +113,17 @@ hang_up(struct repository_shared *shared, struct repository_connection *connecti
 
 /* --- opening ---------------------------------------------------------------------------------- */
 
+/* Once for all connections.  What could not be told is found out by whoever needs it. */
+static void
+ask_keeping(struct repo *repo)
+{
+    enum store_keeping ignored;
+    struct cpam_err err;
+
+    if (store_keeping(repo_store(repo), true, &ignored, &err) != CPAM_OK)
+        cpam_log(LOG_DEBUG, "repository \"%s\": %s", repo_name(repo), err.text);
+}
+
 static enum cpam_status
 open_one(struct repository_shared *shared, struct deadline deadline, struct repository_opened **out,
          struct cpam_err *err)
@@ -127,6 +138,8 @@ open_one(struct repository_shared *shared, struct deadline deadline, struct repo
     made->since = made->checked = now_of(shared);
     status = repository_open(spec->io, spec->settings, spec->which, spec->purpose, deadline,
                              &made->repository, err);
+    if (status == CPAM_OK)
+        ask_keeping(repository_repo(made->repository));
     if (status == CPAM_OK)
         *out = made;
     else

@@ -16,7 +16,8 @@
 
 enum
 {
-    SHARES_MAX = 256 /* of a limited rate; a connection may get as little as one of them */
+    SHARES_MAX = 256, /* of a limited rate; a connection may get as little as one of them */
+    BUFFER = 64 << 10 /* bytes a connection reads or writes at once: four records of TLS */
 };
 
 struct client
@@ -148,8 +149,8 @@ set_connection(struct client *client, struct cpam_err *err)
     SET(CURLOPT_SSL_VERIFYHOST, 2L);
     SET(CURLOPT_USERAGENT, "cpam/" CPAM_VERSION);
     SET(CURLOPT_ERRORBUFFER, client->why);
-    SET(CURLOPT_BUFFERSIZE, 256L << 10);
-    SET(CURLOPT_UPLOAD_BUFFERSIZE, 256L << 10);
+    SET(CURLOPT_BUFFERSIZE, (long) BUFFER);
+    SET(CURLOPT_UPLOAD_BUFFERSIZE, (long) BUFFER);
     if (client->ca_file != NULL)
     {
         SET(CURLOPT_CAINFO, client->ca_file);

@@ -32,4 +32,17 @@ enum cpam_status object_read(struct repo *repo, const struct object_want *want, 
 enum cpam_status object_prove(struct repo *repo, const struct object_want *want, size_t held_max,
                               struct object_header *header, struct cpam_err *err) CPAM_CHECK;
 
+/*
+ * The two, with a frame in memory instead of an object where it is known whether the store keeps
+ * versions (store_keeping): frames leave as they come, each authenticated, and what has left counts
+ * for nothing unless it ends with CPAM_OK.  Anywhere else, and where the store has several versions,
+ * they are object_read and object_prove.
+ */
+enum cpam_status object_pass(struct repo *repo, const struct object_want *want, size_t held_max,
+                             struct sink *to, struct object_header *header,
+                             struct cpam_err *err) CPAM_CHECK;
+enum cpam_status object_pass_proof(struct repo *repo, const struct object_want *want,
+                                   size_t held_max, struct object_header *header,
+                                   struct cpam_err *err) CPAM_CHECK;
+
 #endif

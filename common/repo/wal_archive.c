@@ -177,13 +177,13 @@ compare_content(struct putting *put, struct found *found, struct cpam_err *err)
 
     if (!keyring_can_open(repo_keyring(put->repo)))
     {
-        CPAM_TRY(object_prove(put->repo, &want, WAL_HELD_MAX, &found->header, err));
+        CPAM_TRY(object_pass_proof(put->repo, &want, WAL_HELD_MAX, &found->header, err));
         CPAM_TRY(know_id(put, err));
         found->same = found->header.raw_length == put->item->size &&
                       memcmp(found->header.content_id, put->content_id, CONTENT_ID_SIZE) == 0;
         return CPAM_OK;
     }
-    CPAM_TRY(object_read(put->repo, &want, WAL_HELD_MAX, &compare.base, &found->header, err));
+    CPAM_TRY(object_pass(put->repo, &want, WAL_HELD_MAX, &compare.base, &found->header, err));
     if (compare.differs_at == WAL_NOT_COMPARED && compare.at != put->item->size)
         compare.differs_at = compare.at; /* the stored one ends there */
     found->differs_at = compare.differs_at;

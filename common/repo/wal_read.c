@@ -1,9 +1,9 @@
 /*
  * wal_read.c - files out of the archive, checked while they pass.
  *
- * A sealed segment is held in memory before it is opened, so that in a store with versions the
- * right one can be chosen first; this costs one request in a store without.  What is too large for
- * that is chosen by its header and then streamed.
+ * A segment passes frame by frame (object_pass.c); where a store may have several versions of it, it
+ * is held in memory until the right one is chosen, and what is too large for that is chosen by its
+ * header and then streamed.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -19,7 +19,7 @@ wal_object_read(struct repo *repo, uint64_t sysid, const char *key, enum object_
 {
     struct object_want want = {.kind = kind, .sysid = sysid, .name = key};
 
-    return object_read(repo, &want, WAL_HELD_MAX, to, header, err);
+    return object_pass(repo, &want, WAL_HELD_MAX, to, header, err);
 }
 
 /*

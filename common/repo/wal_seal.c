@@ -10,10 +10,12 @@
  * "One pass", fault 19).
  *
  * Sealed objects that wait for a slow store stay in memory up to WAITING_MAX bytes in all; beyond
- * that they wait in an unlinked file.
+ * that they wait in an unlinked file.  Of objects that hardly get smaller only one at a time is made:
+ * whoever comes to LARGE bytes goes on alone.
  */
 #include "repo/wal_seal.h"
 
+#include <pthread.h>
 #include <stdatomic.h>
 #include <string.h>
 
@@ -24,11 +26,14 @@
 enum
 {
     ONCE_MAX = 256 << 20, /* larger files are not tried to be held: it would be in vain */
-    WAITING_MAX = 20 << 20
+    WAITING_MAX = 8 << 20,
+    LARGE = 4 << 20
 };
 
 static const char spool_else[] = "/var/tmp";
 static atomic_size_t waiting; /* bytes of sealed objects in memory, of all threads */
+static pthread_mutex_t large =
+    PTHREAD_MUTEX_INITIALIZER; /* held by who has more than LARGE bytes */
 
 static void
 gate_enter(const struct wal_sealing *sealing)
@@ -82,10 +87,33 @@ check_expected(const struct wal_sealing *sealing, const uint8_t *content_id, str
 
 /* --- once: in memory -------------------------------------------------------------------------- */
 
+/* An object that is made, or was. */
+struct made
+{
+    struct cpam_buf room;
+    bool is_large; /* the right to be is held */
+};
+
+static void
+made_clear(struct made *made)
+{
+    room_give(&made->room);
+    if (made->is_large)
+        pthread_mutex_unlock(&large);
+    made->is_large = false;
+}
+
+static void
+made_clear_scoped_(struct made *made)
+{
+    made_clear(made);
+}
+
 struct packing
 {
     struct object_packer *packer;
     struct content_id *id;
+    struct made *made;
     bool full; /* the object does not fit */
 };
 
@@ -94,6 +122,11 @@ identify_and_pack(void *arg, const void *data, size_t size, struct cpam_err *err
 {
     struct packing *packing = arg;
 
+    if (!packing->made->is_large && packing->made->room.size > LARGE)
+    {
+        pthread_mutex_lock(&large);
+        packing->made->is_large = true;
+    }
     CPAM_TRY(content_id_add(packing->id, data, size, err));
     enum cpam_status status = object_packer_frame(packing->packer, data, size, err);
     packing->full = status == CPAM_INVALID;
@@ -101,7 +134,7 @@ identify_and_pack(void *arg, const void *data, size_t size, struct cpam_err *err
 }
 
 static enum cpam_status
-pack(const struct wal_sealing *sealing, struct cpam_buf *held, bool *fits, uint8_t *content_id,
+pack(const struct wal_sealing *sealing, struct made *made, bool *fits, uint8_t *content_id,
      struct object_digest *digest, struct cpam_err *err)
 {
     CPAM_AUTO(object_packer_free) struct object_packer *packer = NULL;
@@ -112,8 +145,8 @@ pack(const struct wal_sealing *sealing, struct cpam_buf *held, bool *fits, uint8
 
     CPAM_TRY(repo_seal(sealing->repo, &session, err));
     CPAM_TRY(id_of(sealing, &id, err));
-    CPAM_TRY(object_packer_new(session, &spec, held, &packer, err));
-    struct packing packing = {packer, id, false};
+    CPAM_TRY(object_packer_new(session, &spec, &made->room, &packer, err));
+    struct packing packing = {packer, id, made, false};
     status = wal_item_each(sealing->item, identify_and_pack, &packing, err);
     *fits = !packing.full;
     CPAM_TRY(status);
@@ -160,21 +193,22 @@ put_by(const struct wal_sealing *sealing, const struct cpam_buf *held, int *fd)
 }
 
 static enum cpam_status
-send_held(const struct wal_sealing *sealing, struct cpam_buf *held, struct cpam_err *err)
+send_made(const struct wal_sealing *sealing, struct made *made, struct cpam_err *err)
 {
     struct store *store = repo_store(sealing->repo);
+    const struct cpam_buf *held = &made->room;
     size_t size = held->size;
     enum cpam_status status;
     int fd = -1;
 
-    if (atomic_fetch_add(&waiting, size) > WAITING_MAX - size)
+    if (atomic_fetch_add(&waiting, size) + size > WAITING_MAX)
         put_by(sealing, held, &fd);
     if (fd < 0)
         status = store_put_new(store, sealing->key, held->data, size, STORE_CLASS_WAL, err);
     atomic_fetch_sub(&waiting, size);
     if (fd < 0)
         return status;
-    room_give(held);
+    made_clear(made);
     status = store_put_new_fd(store, sealing->key, fd, size, STORE_CLASS_WAL, err);
     repo_io(sealing->repo)->ops->close(repo_io(sealing->repo), fd);
     return status;
@@ -184,16 +218,16 @@ static enum cpam_status
 put_once(const struct wal_sealing *sealing, bool *fits, uint8_t *content_id,
          struct object_digest *digest, struct cpam_err *err)
 {
-    CPAM_AUTO(room_give) struct cpam_buf held = {0};
+    CPAM_AUTO(made_clear) struct made made = {0};
     enum cpam_status status;
 
     gate_enter(sealing);
-    status = room_take(ROOM_OBJECT, &held, err);
+    status = room_take(ROOM_OBJECT, &made.room, err);
     if (status == CPAM_OK)
-        status = pack(sealing, &held, fits, content_id, digest, err);
+        status = pack(sealing, &made, fits, content_id, digest, err);
     gate_leave(sealing);
     CPAM_TRY(status);
-    return send_held(sealing, &held, err);
+    return send_made(sealing, &made, err);
 }
 
 /* --- twice: into a file ----------------------------------------------------------------------- */

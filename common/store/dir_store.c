@@ -27,6 +27,14 @@ dir_prepare(struct store *store, struct cpam_err *err)
     return dir_probe(store, dir_self(store)->root, DIR_MODE, err);
 }
 
+static enum cpam_status
+dir_keeping(struct store *store, bool ask, enum store_keeping *out, struct cpam_err *err)
+{
+    (void) store, (void) ask, (void) err;
+    *out = STORE_KEEPS_NO_VERSIONS;
+    return CPAM_OK;
+}
+
 enum cpam_status
 dir_store_open(struct io *io, const char *root, struct store **out, struct cpam_err *err)
 {
@@ -41,6 +49,7 @@ dir_store_open(struct io *io, const char *root, struct store **out, struct cpam_
         .settle = dir_settle,
         .remove = dir_remove,
         .prepare = dir_prepare,
+        .keeping = dir_keeping,
         .free = dir_free,
     };
     size_t len = strlen(root);

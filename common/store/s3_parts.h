@@ -4,7 +4,14 @@
 #ifndef CPAM_STORE_S3_PARTS_H
 #define CPAM_STORE_S3_PARTS_H
 
+#include <stdatomic.h>
+
 #include "store/s3_store.h"
+
+enum
+{
+    S3_STORE_NOT_ASKED = -1
+};
 
 struct s3_store
 {
@@ -12,8 +19,7 @@ struct s3_store
     struct s3 *s3;
     char *prefix; /* "" or "folder/cluster/" */
     char *class_base, *class_wal;
-    enum s3_versioning versioning;
-    bool asked; /* versioning has been asked for */
+    atomic_int versioning; /* an s3_versioning once it was asked for, else S3_STORE_NOT_ASKED */
     unsigned max_parts;
     char *parts_dir;
     int64_t as_of;       /* us since 1970 UTC; 0: now (s3_as_of.c) */
@@ -24,9 +30,12 @@ struct s3_store
 enum cpam_status s3_store_key(struct s3_store *self, const char *key, const char **out,
                               struct cpam_err *err) CPAM_CHECK;
 
-/* Does the bucket keep versions?  Asked once. */
+/* Does the bucket keep versions?  Asked once, and by one of several connections. */
 enum cpam_status s3_store_versioned(struct s3_store *self, struct deadline deadline,
                                     bool *versioned, struct cpam_err *err) CPAM_CHECK;
+
+enum cpam_status s3_store_keeping(struct store *store, bool ask, enum store_keeping *out,
+                                  struct cpam_err *err) CPAM_CHECK;
 
 enum cpam_status s3_store_get(struct store *store, const char *key, const char *version,
                               const struct store_range *range, struct sink *to,

@@ -12,13 +12,32 @@ enum cpam_status
 s3_store_versioned(struct s3_store *self, struct deadline deadline, bool *versioned,
                    struct cpam_err *err)
 {
-    if (!self->asked)
+    if (self->versioning == S3_STORE_NOT_ASKED)
     {
-        CPAM_TRY(s3_versioning(self->s3, deadline, &self->versioning, err));
-        self->asked = true;
+        enum s3_versioning found;
+
+        CPAM_TRY(s3_versioning(self->s3, deadline, &found, err));
+        self->versioning = found;
     }
     *versioned =
         self->versioning == S3_VERSIONING_ENABLED || self->versioning == S3_VERSIONING_SUSPENDED;
+    return CPAM_OK;
+}
+
+enum cpam_status
+s3_store_keeping(struct store *store, bool ask, enum store_keeping *out, struct cpam_err *err)
+{
+    struct s3_store *self = (struct s3_store *) store;
+    bool versioned = false;
+
+    *out = STORE_KEEPING_UNKNOWN;
+    if (!ask && self->versioning == S3_STORE_NOT_ASKED)
+        return CPAM_OK;
+    CPAM_TRY(s3_store_versioned(self, store_operation_deadline(store), &versioned, err));
+    if (versioned)
+        *out = STORE_KEEPS_VERSIONS;
+    else if (self->versioning == S3_VERSIONING_NEVER)
+        *out = STORE_KEEPS_NO_VERSIONS;
     return CPAM_OK;
 }
 

@@ -255,7 +255,11 @@ s3_store_free(struct store *store)
 static void
 s3_store_share(struct store *store, const struct store *with)
 {
-    s3_share(((struct s3_store *) store)->s3, ((const struct s3_store *) with)->s3);
+    struct s3_store *self = (struct s3_store *) store;
+    const struct s3_store *other = (const struct s3_store *) with;
+
+    s3_share(self->s3, other->s3);
+    self->versioning = other->versioning; /* the other may be in use by its thread */
 }
 
 static const struct store_ops s3_store_ops = {.put_new = s3_store_put_new,
@@ -269,6 +273,7 @@ static const struct store_ops s3_store_ops = {.put_new = s3_store_put_new,
                                               .refuses_taken = s3_store_refuses_taken,
                                               .prepare = s3_store_prepare,
                                               .share = s3_store_share,
+                                              .keeping = s3_store_keeping,
                                               .free = s3_store_free};
 
 static enum cpam_status
@@ -320,6 +325,7 @@ s3_store_open(struct io *io, const struct s3_store_settings *settings, struct ht
         return cpam_fail(err, CPAM_NO_MEMORY, 0, "no memory for a store");
     self->base.ops = settings->as_of != 0 ? &s3_as_of_ops : &s3_store_ops;
     self->as_of = settings->as_of;
+    self->versioning = S3_STORE_NOT_ASKED;
     self->base.io = io;
     self->max_parts = settings->max_parts != 0 ? settings->max_parts : S3_PARTS_MAX;
     CPAM_AUTO(store_free) struct store *owner = &self->base;

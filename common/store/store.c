@@ -154,6 +154,13 @@ store_refuses_taken(struct store *store, const char *key, const void *data, size
 }
 
 enum cpam_status
+store_keeping(struct store *store, bool ask, enum store_keeping *out, struct cpam_err *err)
+{
+    *out = STORE_KEEPING_UNKNOWN;
+    return store->ops->keeping == NULL ? CPAM_OK : store->ops->keeping(store, ask, out, err);
+}
+
+enum cpam_status
 store_remove(struct store *store, const char *key, struct cpam_err *err)
 {
     CPAM_TRY(store_key_check(key, err));

@@ -81,6 +81,14 @@ struct store_version
     int64_t modified;
 };
 
+/* Does a store keep what was under a name before? */
+enum store_keeping
+{
+    STORE_KEEPING_UNKNOWN,
+    STORE_KEEPS_NO_VERSIONS, /* a directory; a bucket that never had versioning */
+    STORE_KEEPS_VERSIONS
+};
+
 struct store;
 
 struct store_ops
@@ -109,6 +117,9 @@ struct store_ops
     enum cpam_status (*prepare)(struct store *store, struct cpam_err *err);
     /* NULL: there is nothing to find out */
     void (*share)(struct store *store, const struct store *with);
+    /* NULL: not known; ask: by a request, unless it is known already */
+    enum cpam_status (*keeping)(struct store *store, bool ask, enum store_keeping *out,
+                                struct cpam_err *err);
     void (*free)(struct store *store);
 };
 
@@ -196,6 +207,13 @@ enum cpam_status store_settle(struct store *store, const char *key,
  */
 enum cpam_status store_refuses_taken(struct store *store, const char *key, const void *data,
                                      size_t size, bool *refuses, struct cpam_err *err) CPAM_CHECK;
+
+/*
+ * Whether versions are kept; ask: by a request if it is not known.  It may change: what reads by it
+ * looks at the versions that come with the answers.
+ */
+enum cpam_status store_keeping(struct store *store, bool ask, enum store_keeping *out,
+                               struct cpam_err *err) CPAM_CHECK;
 
 /* Remove one object; removing an absent one is CPAM_OK. */
 enum cpam_status store_remove(struct store *store, const char *key,

@@ -3,6 +3,7 @@
  */
 #include "worker/thread.h"
 
+#include <malloc.h>
 #include <signal.h>
 #include <time.h>
 
@@ -36,4 +37,18 @@ thread_wait_until(pthread_cond_t *condition, pthread_mutex_t *lock, int64_t at)
                                    .tv_nsec = (long) (at % 1000000) * 1000};
 
     return pthread_cond_timedwait(condition, lock, &until) == 0;
+}
+
+enum
+{
+    ARENAS = 2,
+    KEEP_BYTES = 256 << 10
+};
+
+void
+thread_share_memory(void)
+{
+    (void) mallopt(M_ARENA_MAX, ARENAS);
+    (void) mallopt(M_MMAP_THRESHOLD, KEEP_BYTES);
+    (void) mallopt(M_TRIM_THRESHOLD, KEEP_BYTES);
 }

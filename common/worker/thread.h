@@ -19,4 +19,11 @@ void thread_condition_init(pthread_cond_t *condition);
    False: that moment has come. */
 bool thread_wait_until(pthread_cond_t *condition, pthread_mutex_t *lock, int64_t at);
 
+/*
+ * For a process that lives long: malloc() makes an arena for each thread, and what each held at its
+ * busiest stays with it; now they share two, and large blocks go back to the system.  Before the
+ * threads are started.
+ */
+void thread_share_memory(void);
+
 #endif

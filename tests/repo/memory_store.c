@@ -310,8 +310,12 @@ memory_get(struct store *store, const char *key, const char *version,
     pthread_mutex_unlock(&bucket->lock);
     /* pieces, as a network would bring them */
     for (size_t at = 0; status == CPAM_OK && at < copy.size; at += 10007)
+    {
         status =
             sink_write(to, copy.data + at, copy.size - at < 10007 ? copy.size - at : 10007, err);
+        if (status == CPAM_OK && range == NULL && bucket->lose_after > 0 && at > bucket->lose_after)
+            status = cpam_fail(err, CPAM_NOT_FOUND, 0, "\"%s\" is not there", key);
+    }
     cpam_buf_clear(&copy);
     return status;
 }
@@ -428,6 +432,14 @@ memory_refuses_taken(struct store *store, const char *key, const void *data, siz
 }
 
 static enum cpam_status
+memory_keeping(struct store *store, bool ask, enum store_keeping *out, struct cpam_err *err)
+{
+    (void) ask, (void) err;
+    *out = ((struct memory_store *) store)->bucket->keeping;
+    return CPAM_OK;
+}
+
+static enum cpam_status
 memory_prepare(struct store *store, struct cpam_err *err)
 {
     return asked(store, "", err);
@@ -452,6 +464,7 @@ static const struct store_ops memory_ops = {
     .refuses_taken = memory_refuses_taken,
     .remove = memory_remove,
     .prepare = memory_prepare,
+    .keeping = memory_keeping,
     .free = memory_free,
 };
 

@@ -32,17 +32,19 @@ struct memory_bucket
     struct memory_object *objects; /* in byte order of their keys */
     size_t count;
     bool versioned;
-    unsigned requests, bodies; /* asked in all; puts that sent a body */
-    unsigned settled;          /* names made durable that were there */
-    const int *gate;           /* if given, nobody is in it while the store is asked */
-    unsigned probed;           /* asked whether it refuses what is taken */
-    bool refuses;              /* its answer */
-    bool lose_put_answer;      /* the next put happens, and its answer says the name was taken */
-    enum cpam_status fail_all; /* other than CPAM_OK: every request fails with it */
-    bool untold;               /* names versions, and does not list them */
-    const char *lost;          /* a version that is listed, but not there when it is read */
-    unsigned lose_large_at;    /* the nth time a large object is read whole, it is gone; 0: never */
-    int fail_after;            /* that many requests more work, then fail_all; -1: at once */
+    unsigned requests, bodies;  /* asked in all; puts that sent a body */
+    unsigned settled;           /* names made durable that were there */
+    const int *gate;            /* if given, nobody is in it while the store is asked */
+    unsigned probed;            /* asked whether it refuses what is taken */
+    bool refuses;               /* its answer */
+    bool lose_put_answer;       /* the next put happens, and its answer says the name was taken */
+    enum cpam_status fail_all;  /* other than CPAM_OK: every request fails with it */
+    bool untold;                /* names versions, and does not list them */
+    enum store_keeping keeping; /* what it tells of itself */
+    const char *lost;           /* a version that is listed, but not there when it is read */
+    unsigned lose_large_at; /* the nth time a large object is read whole, it is gone; 0: never */
+    size_t lose_after;      /* whole reads end with "not there" behind so many bytes; 0: never */
+    int fail_after;         /* that many requests more work, then fail_all; -1: at once */
     unsigned next_version;
     int64_t clock;
     void (*before_put)(void *arg, const char *key); /* or NULL; may put something itself */

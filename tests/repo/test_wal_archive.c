@@ -21,6 +21,21 @@ begin_versioned(void)
     repo_fixture_begin(&self, true);
 }
 
+/* The same stores, of which it is known whether they keep versions: objects pass frame by frame. */
+static void
+begin_told(void)
+{
+    begin();
+    self.bucket.keeping = STORE_KEEPS_NO_VERSIONS;
+}
+
+static void
+begin_versioned_told(void)
+{
+    begin_versioned();
+    self.bucket.keeping = STORE_KEEPS_VERSIONS;
+}
+
 static void
 end(void)
 {
@@ -503,40 +518,62 @@ START_TEST(F1_large_segment_that_goes_behind_its_header_is_unknown)
 }
 END_TEST
 
+static TCase *
+case_of(Suite *suite, const char *name, SFun before)
+{
+    TCase *tcase = tcase_create(name);
+
+    tcase_set_timeout(tcase, 120);
+    tcase_add_checked_fixture(tcase, before, end);
+    suite_add_tcase(suite, tcase);
+    return tcase;
+}
+
+static void
+add_plain(TCase *tcase)
+{
+    tcase_add_test(tcase, round_trip);
+    tcase_add_test(tcase, P1_same_content_again_sends_no_body);
+    tcase_add_test(tcase, P2_other_content_is_refused_and_nothing_changes);
+    tcase_add_test(tcase, P3_lost_answer_is_told_from_a_conflict);
+    tcase_add_test(tcase, P3_of_two_racing_pushers_one_wins);
+    tcase_add_loop_test(tcase, P4_history_is_immutable, 0, 3);
+    tcase_add_test(tcase, trap9_other_partial_goes_beside);
+    tcase_add_test(tcase, P7_what_cannot_be_a_wal_file_is_refused);
+    tcase_add_test(tcase, P5_backup_history_is_taken);
+    tcase_add_test(tcase, P5_unknown_name_sends_no_request);
+    tcase_add_test(tcase, P6_unregistered_system_identifier_is_refused);
+    tcase_add_loop_test(tcase, P7_file_that_is_not_what_its_name_says_is_refused, 0,
+                        sizeof(misfits) / sizeof(misfits[0]));
+    tcase_add_test(tcase, trap2_fork_segment_needs_its_history);
+    tcase_add_test(tcase, F3_every_changed_byte_is_refused_and_writes_nothing_wrong);
+    tcase_add_test(tcase, F3_truncated_object_is_refused);
+    tcase_add_test(tcase, E2_object_under_another_name_is_refused);
+    tcase_add_test(tcase, F1_absent_and_unknown_are_told_apart);
+}
+
+static void
+add_versioned(TCase *tcase)
+{
+    tcase_add_test(tcase, fault5_oldest_genuine_version_is_the_object);
+    tcase_add_test(tcase, fault5_marker_alone_is_unknown_not_absent);
+    tcase_add_test(tcase, F1_version_that_is_listed_and_not_there_is_unknown);
+}
+
 Suite *
 suite(void)
 {
     Suite *suite = suite_create("repo/wal_archive");
-    TCase *plain = tcase_create("plain");
-    TCase *versioned = tcase_create("versioned");
+    TCase *plain = case_of(suite, "plain", begin);
+    TCase *versioned = case_of(suite, "versioned", begin_versioned);
+    TCase *told = case_of(suite, "told", begin_told);
+    TCase *versioned_told = case_of(suite, "versioned_told", begin_versioned_told);
 
-    tcase_set_timeout(plain, 120);
-    tcase_add_checked_fixture(plain, begin, end);
-    tcase_add_checked_fixture(versioned, begin_versioned, end);
-    tcase_add_test(plain, round_trip);
-    tcase_add_test(plain, P1_same_content_again_sends_no_body);
-    tcase_add_test(plain, P2_other_content_is_refused_and_nothing_changes);
-    tcase_add_test(plain, P3_lost_answer_is_told_from_a_conflict);
-    tcase_add_test(plain, P3_of_two_racing_pushers_one_wins);
-    tcase_add_loop_test(plain, P4_history_is_immutable, 0, 3);
-    tcase_add_test(plain, trap9_other_partial_goes_beside);
-    tcase_add_test(plain, P7_what_cannot_be_a_wal_file_is_refused);
-    tcase_add_test(plain, P5_backup_history_is_taken);
-    tcase_add_test(plain, P5_unknown_name_sends_no_request);
-    tcase_add_test(plain, P6_unregistered_system_identifier_is_refused);
-    tcase_add_loop_test(plain, P7_file_that_is_not_what_its_name_says_is_refused, 0,
-                        sizeof(misfits) / sizeof(misfits[0]));
-    tcase_add_test(plain, trap2_fork_segment_needs_its_history);
-    tcase_add_test(plain, F3_every_changed_byte_is_refused_and_writes_nothing_wrong);
-    tcase_add_test(plain, F3_truncated_object_is_refused);
-    tcase_add_test(plain, E2_object_under_another_name_is_refused);
-    tcase_add_test(plain, F1_absent_and_unknown_are_told_apart);
+    add_plain(plain);
     tcase_add_test(plain, F1_large_segment_that_goes_behind_its_header_is_unknown);
-    tcase_add_test(versioned, fault5_oldest_genuine_version_is_the_object);
-    tcase_add_test(versioned, fault5_marker_alone_is_unknown_not_absent);
+    add_versioned(versioned);
     tcase_add_test(versioned, F5_store_that_names_versions_and_lists_none_is_read_once);
-    tcase_add_test(versioned, F1_version_that_is_listed_and_not_there_is_unknown);
-    suite_add_tcase(suite, plain);
-    suite_add_tcase(suite, versioned);
+    add_plain(told);
+    add_versioned(versioned_told);
     return suite;
 }
