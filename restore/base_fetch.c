@@ -15,16 +15,14 @@
 #include "base_options.h"
 #include "cli/as_of.h"
 #include "cli/program.h"
-#include "cli/progress.h"
-#include "cli/repository.h"
 #include "config_files.h"
 #include "io/file.h"
 #include "later_tablespaces.h"
 #include "pg/guc_file.h"
 #include "repo/recovery_map.h"
-#include "restore_files.h"
 #include "restore_next.h"
 #include "restore_plan.h"
+#include "restore_transfer.h"
 
 enum
 {
@@ -39,9 +37,9 @@ struct base_fetch
     struct recovery_settings settings;
     char fetch_program[RESTORE_PATH_MAX], push_program[RESTORE_PATH_MAX];
     struct restore_places *places;
-    struct repository *repository;
-    struct repo *repo;
-    struct backup_list *backups;
+    struct restore_candidates candidates;
+    size_t chosen;                /* of them: it made the plan */
+    struct restore_source source; /* that the plan was made from */
     struct recovery_archive *archive;
     struct target_plan plan;
     struct restore_survey *survey;
@@ -81,79 +79,15 @@ sibling(struct io *io, const char *folder, const char *name, char out[RESTORE_PA
                      "%s is not installed beside this program; recovery would need it", name);
 }
 
-/* --repo, else the first of the read set. */
-static enum cpam_status
-choose_repository(const struct cli *cli, const struct repository_settings **out,
-                  struct cpam_err *err)
-{
-    const struct settings *settings = cli->settings;
-
-    if (cli->repo != NULL)
-        return settings_repository(settings, cli->repo, out, err);
-    for (size_t i = 0; i < settings->repository_count; i++)
-        if (settings->repositories[i].required)
-        {
-            *out = &settings->repositories[i];
-            return CPAM_OK;
-        }
-    return cpam_fail(err, CPAM_USAGE, 0,
-                     "no repository of the configuration is required: name one with --repo");
-}
-
-static enum cpam_status
-open_repository(struct base_fetch *self, struct cpam_err *err)
-{
-    const struct repository_settings *which = NULL;
-    struct repository_purpose purpose = {.for_read = true};
-    struct deadline never = {0};
-
-    CPAM_TRY(choose_repository(self->cli, &which, err));
-    enum cpam_status status = repository_open(self->cli->io, self->cli->settings, which, purpose,
-                                              never, &self->repository, err);
-    if (status != CPAM_OK)
-    {
-        if (self->cli->repo == NULL && self->cli->settings->repository_count > 1 &&
-            err->hint[0] == '\0')
-            cpam_err_hint(err, "another repository may have it: --repo NAME");
-        return status;
-    }
-    self->repo = repository_repo(self->repository);
-    if (self->options->as_of != NULL)
-        self->settings.repo = which->name; /* the others' past is not looked at */
-    return CPAM_OK;
-}
-
-static enum cpam_status
-read_backups(struct base_fetch *self, struct cpam_err *err)
-{
-    CPAM_TRY(backup_list_read(self->repo, &self->backups, err));
-    for (size_t i = 0; i < self->backups->finding_count; i++)
-        cpam_log(LOG_WARNING, "repository \"%s\": %s", repo_name(self->repo),
-                 self->backups->findings[i]);
-    if (self->backups->finding_count > 0)
-        self->cli->attention = true;
-    if (!self->backups->proven_loss || self->options->accept_end)
-        return CPAM_OK;
-    cpam_fail(err, CPAM_CORRUPT, 0,
-              "repository \"%s\" has lost backups or was rolled back (%s): what it shows as the "
-              "newest may not be the newest",
-              repo_name(self->repo),
-              self->backups->finding_count > 0 ? self->backups->findings[0]
-                                               : "its chain is broken");
-    cpam_err_hint(err, "look at the other repositories first (--repo NAME); --accept-end restores "
-                       "what is there");
-    return CPAM_CORRUPT;
-}
-
 /* Of the backup that is named, else of the newest: after pg_upgrade a repository has two. */
 static enum cpam_status
 choose_sysid(const struct base_fetch *self, uint64_t *out, struct cpam_err *err)
 {
-    const struct backup_list *list = self->backups;
+    const struct backup_list *list = self->source.backups;
 
     if (list->count == 0)
         return cpam_fail(err, CPAM_UNREACHABLE, 0, "repository \"%s\" holds no backup",
-                         repo_name(self->repo));
+                         repo_name(self->source.repo));
     *out = list->items[list->count - 1].sysid;
     for (size_t i = 0; i < list->count && self->target.backup != NULL; i++)
         if (strcmp(list->items[i].label, self->target.backup) == 0)
@@ -162,20 +96,97 @@ choose_sysid(const struct base_fetch *self, uint64_t *out, struct cpam_err *err)
 }
 
 static enum cpam_status
-make_plan(struct base_fetch *self, struct cpam_err *err)
+plan_from(struct base_fetch *self, const struct repository_settings *which, struct cpam_err *err)
 {
+    const struct base_options *options = self->options;
+    struct restore_source *source = &self->source;
     uint64_t sysid = 0;
 
-    CPAM_TRY(open_repository(self, err));
-    CPAM_TRY(read_backups(self, err));
+    CPAM_TRY(restore_source_open(self->cli, which, options->accept_end, source, err));
     CPAM_TRY(choose_sysid(self, &sysid, err));
-    CPAM_TRY(recovery_archive_read(self->repo, sysid, self->backups, &self->archive, err));
+    CPAM_TRY(recovery_archive_read(source->repo, sysid, source->backups, &self->archive, err));
     CPAM_TRY(target_select(recovery_archive_map(self->archive), &self->target, &self->plan, err));
+    CPAM_TRY(restore_places_new(self->cli->io, self->cli->argv[0], &self->places, err));
+    return restore_survey_read(source->repo, self->plan.backup, self->places,
+                               &options->tablespace_map, &self->survey, err);
+}
+
+static void
+forget_plan(struct base_fetch *self)
+{
+    restore_survey_free(CPAM_STEAL(self->survey));
+    restore_places_free(CPAM_STEAL(self->places));
+    recovery_archive_free(CPAM_STEAL(self->archive));
+    restore_source_close(&self->source);
+    self->plan = (struct target_plan){0};
+}
+
+/*
+ * Recovery is not to wait for one that is silent.  Every required repository has what PostgreSQL was
+ * told is archived, unless wal.push.acknowledge is content with less; a standby asks for ever anyway.
+ */
+static void
+read_from(struct base_fetch *self, const struct repository_settings *which, enum cpam_status reason)
+{
+    if (restore_source_silent(reason) && which->required && !self->options->standby &&
+        strcmp(self->cli->settings->wal.acknowledge, "all") == 0)
+        self->settings.repo = which->name;
+}
+
+/* The first that can; what the first said, if none can. */
+static enum cpam_status
+choose_plan(struct base_fetch *self, struct cpam_err *err)
+{
+    const struct restore_candidates *candidates = &self->candidates;
+    enum cpam_status first = CPAM_OK;
+    bool silent = true;
+
+    for (size_t i = 0; i < candidates->plan; i++)
+    {
+        struct cpam_err why;
+        enum cpam_status status = plan_from(self, candidates->items[i], &why);
+
+        if (status == CPAM_OK)
+        {
+            self->chosen = i;
+            if (i > 0)
+            {
+                self->cli->attention = true;
+                cpam_log(LOG_WARNING, "the restore is made from the next repository, \"%s\"",
+                         candidates->items[i]->name);
+                read_from(self, candidates->items[i], silent ? CPAM_TRANSIENT : CPAM_CORRUPT);
+            }
+            return CPAM_OK;
+        }
+        /* one that can't even be opened is as good as silent: recovery could not use it either */
+        silent = silent && (restore_source_silent(status) || self->source.repo == NULL);
+        forget_plan(self);
+        if (first == CPAM_OK)
+        {
+            first = status;
+            *err = why;
+        }
+        if (!restore_source_failed(status))
+            return *err = why, status;
+        if (candidates->plan > 1)
+            cpam_log(LOG_WARNING, "repository \"%s\": %s", candidates->items[i]->name, why.text);
+    }
+    if (candidates->count > candidates->plan && restore_source_failed(first))
+        cpam_err_hint(err, "another repository may have it, perhaps not up to the end: --repo %s",
+                      candidates->items[candidates->plan]->name);
+    return first;
+}
+
+static enum cpam_status
+make_plan(struct base_fetch *self, struct cpam_err *err)
+{
+    CPAM_TRY(restore_candidates(self->cli, self->options->as_of, &self->candidates, err));
+    CPAM_TRY(choose_plan(self, err));
+    if (self->options->as_of != NULL)
+        self->settings.repo = self->source.which->name;
     /* whoever names the timeline knows of the other one */
     if (self->plan.hole || (self->plan.rival.id != 0 && self->target.timeline.id == 0))
         self->cli->attention = true;
-    CPAM_TRY(restore_survey_read(self->repo, self->plan.backup, self->places,
-                                 &self->options->tablespace_map, &self->survey, err));
     self->places->delta = self->options->delta;
     self->places->sysid = self->plan.backup->sysid;
     self->places->major = self->plan.backup->major;
@@ -196,7 +207,7 @@ static enum cpam_status
 show_plan(const struct base_fetch *self, struct cpam_err *err)
 {
     CPAM_AUTO(cpam_buf_clear) struct cpam_buf text = {0};
-    struct restore_plan plan = {.repo_name = repo_name(self->repo),
+    struct restore_plan plan = {.repo_name = repo_name(self->source.repo),
                                 .target = &self->plan,
                                 .settings = &self->settings,
                                 .places = self->places,
@@ -220,37 +231,26 @@ show_plan(const struct base_fetch *self, struct cpam_err *err)
     return CPAM_OK;
 }
 
-static void
-on_wrote(void *arg, uint64_t bytes)
-{
-    progress_add(arg, bytes);
-}
-
 static enum cpam_status
 fetch_files(struct base_fetch *self, struct cpam_err *err)
 {
-    CPAM_AUTO(running_end) struct running *running = NULL;
-    CPAM_AUTO(progress_free) struct progress *progress = NULL; /* ends before `running` */
-    char where[RESTORE_PATH_MAX + 8];
-    struct restore_files files = {
-        .io = self->cli->io,
-        .repo = self->repo,
-        .summary = self->plan.backup,
+    struct restore_transfer transfer = {
+        .cli = self->cli,
+        .candidates = &self->candidates,
+        .chosen = self->chosen,
+        .source = &self->source,
+        .backup = self->plan.backup,
         .history = recovery_archive_history(self->archive, self->plan.backup->timeline),
         .places = self->places,
         .survey = self->survey,
+        .maps = &self->options->tablespace_map,
         .tally = &self->tally,
-        .workers = self->cli->settings->base.workers,
-        .wrote = on_wrote,
     };
 
-    CPAM_TRY(progress_new(self->cli->io, "restoring", self->survey->bytes, &progress, err));
-    files.arg = progress;
-    snprintf(where, sizeof(where), "to \"%s\"", self->places->items[0].path);
-    running_begin(self->cli->io, self->cli->settings->state, "cpam-base-fetch",
-                  self->plan.backup->label, where, &running);
-    progress_show_in(progress, running);
-    return restore_files(&files, err);
+    CPAM_TRY(restore_transfer(&transfer, err));
+    if (transfer.instead != NULL)
+        read_from(self, transfer.instead, transfer.reason);
+    return CPAM_OK;
 }
 
 static enum cpam_status
@@ -302,8 +302,8 @@ warn_of_tablespaces(struct base_fetch *self, struct cpam_err *err)
 {
     bool found = false;
 
-    CPAM_TRY(later_tablespaces_warn(self->repo, self->backups, self->plan.backup, self->places,
-                                    &found, err));
+    CPAM_TRY(later_tablespaces_warn(self->source.repo, self->source.backups, self->plan.backup,
+                                    self->places, &found, err));
     if (found)
         self->cli->attention = true;
     return CPAM_OK;
@@ -338,7 +338,7 @@ prepare(struct base_fetch *self, struct cpam_err *err)
     self->settings.target = &self->target;
     self->settings.standby = options->standby;
     self->settings.recover = options->recover;
-    return restore_places_new(cli->io, cli->argv[0], &self->places, err);
+    return CPAM_OK;
 }
 
 static enum cpam_status
@@ -358,11 +358,12 @@ fetch_config(struct base_fetch *self, struct cpam_err *err)
     const struct base_options *options = self->options;
 
     CPAM_TRY(as_of_set(self->cli->io, options->as_of, self->cli->settings, err));
-    CPAM_TRY(open_repository(self, err));
-    CPAM_TRY(read_backups(self, err));
+    CPAM_TRY(restore_candidates(self->cli, options->as_of, &self->candidates, err));
+    CPAM_TRY(restore_source_open(self->cli, self->candidates.items[0], options->accept_end,
+                                 &self->source, err));
     struct config_files_request request = {.io = self->cli->io,
-                                           .repo = self->repo,
-                                           .backups = self->backups,
+                                           .repo = self->source.repo,
+                                           .backups = self->source.backups,
                                            .label = options->backup,
                                            .directory = options->config_files,
                                            .dry_run = options->dry_run,
@@ -382,11 +383,7 @@ run(struct cli *cli, struct cpam_err *err)
     self->options = cli->options;
     enum cpam_status status =
         self->options->config_files != NULL ? fetch_config(self, err) : fetch(self, err);
-    restore_survey_free(self->survey);
-    recovery_archive_free(self->archive);
-    backup_list_free(self->backups);
-    repository_free(self->repository);
-    restore_places_free(self->places);
+    forget_plan(self);
     return status;
 }
 

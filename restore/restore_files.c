@@ -144,7 +144,10 @@ restore_files(const struct restore_files *files, struct cpam_err *err)
     CPAM_AUTO(restore_spill_free) struct restore_spill *spill = NULL;
     CPAM_AUTO(restore_blocks_free) struct restore_blocks *blocks = NULL;
 
-    CPAM_TRY(restore_keep_wal(files->places, &files->tally->kept_wal, err));
+    size_t kept_wal;
+
+    CPAM_TRY(restore_keep_wal(files->places, &kept_wal, err));
+    files->tally->kept_wal += kept_wal;
     CPAM_TRY(get_blocks(files, &blocks, err));
     CPAM_TRY(restore_spill_new(files->io, files->places->items[0].path, files->survey->pack_extents,
                                files->survey->pack_count, &spill, err));

@@ -129,6 +129,29 @@ restore_survey_read(struct repo *repo, const struct backup_summary *summary,
     return CPAM_OK;
 }
 
+enum cpam_status
+restore_survey_again(struct repo *repo, const struct backup_summary *summary,
+                     const struct restore_places *places, const struct option_list *maps,
+                     struct restore_survey **out, struct cpam_err *err)
+{
+    CPAM_AUTO(restore_places_free) struct restore_places *found = NULL;
+    CPAM_AUTO(restore_survey_free) struct restore_survey *survey = NULL;
+
+    CPAM_TRY(restore_places_new(places->io, places->items[0].path, &found, err));
+    CPAM_TRY(restore_survey_read(repo, summary, found, maps, &survey, err));
+    bool same = found->count == places->count;
+
+    for (size_t i = 1; same && i < found->count; i++)
+        same = strcmp(found->items[i].prefix, places->items[i].prefix) == 0 &&
+               strcmp(found->items[i].path, places->items[i].path) == 0;
+    if (!same)
+        return cpam_fail(err, CPAM_CORRUPT, 0,
+                         "backup \"%s\" has other tablespaces in repository \"%s\"", summary->label,
+                         repo_name(repo));
+    *out = CPAM_STEAL(survey);
+    return CPAM_OK;
+}
+
 void
 restore_survey_free(struct restore_survey *survey)
 {

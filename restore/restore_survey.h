@@ -25,6 +25,11 @@ struct restore_survey
 enum cpam_status restore_survey_read(struct repo *repo, const struct backup_summary *summary,
                                      struct restore_places *places, const struct option_list *maps,
                                      struct restore_survey **out, struct cpam_err *err) CPAM_CHECK;
+/* The same backup in another repository: its places have to be the ones there are. */
+enum cpam_status restore_survey_again(struct repo *repo, const struct backup_summary *summary,
+                                      const struct restore_places *places,
+                                      const struct option_list *maps, struct restore_survey **out,
+                                      struct cpam_err *err) CPAM_CHECK;
 void restore_survey_free(struct restore_survey *survey);
 CPAM_SCOPED(restore_survey_free, struct restore_survey);
 
