@@ -1,5 +1,5 @@
 /*
- * base_push.c - cpam-base-push: a full backup of the database cluster into each required repository.
+ * base_push.c - cpam-base-push: a backup of the database cluster into each required repository.
  *
  * The data directory is read once, and the backup has one label everywhere.  A repository that fails
  * does not keep the others from their backup; the exit status says that not all is well.
@@ -19,6 +19,7 @@
 
 struct base_push_options
 {
+    const char *mode;     /* NULL: as configured */
     uint64_t workers;     /* 0: as configured */
     int64_t archive_wait; /* us; 0: as configured */
     uint64_t max_rate;    /* bytes a second; RATE_CONFIGURED: as configured */
@@ -30,6 +31,8 @@ struct base_push_options
 #define RATE_MAX        ((uint64_t) 1 << 50)
 
 static const struct option_def rows[] = {
+    {"mode", 0, OPTION_CHOICE, "KIND", offsetof(struct base_push_options, mode), 0, 0,
+     "auto|full|incremental", "kind of backup (base.mode)"},
     {"workers", 0, OPTION_COUNT, "N", offsetof(struct base_push_options, workers), 1,
      WORKER_THREADS_MAX, NULL, "read and send with N threads (base.workers)"},
     {"archive-wait", 0, OPTION_DURATION, "TIME", offsetof(struct base_push_options, archive_wait),
@@ -120,8 +123,6 @@ check_settings(const struct settings *settings, struct cpam_err *err)
         return cpam_fail(err, CPAM_USAGE, 0,
                          "base.source: stream is not built yet; run cpam-base-push on the "
                          "database host");
-    if (strcmp(settings->base.mode, "incremental") == 0)
-        return cpam_fail(err, CPAM_USAGE, 0, "base.mode: incremental is not built yet");
     return CPAM_OK;
 }
 
@@ -253,17 +254,18 @@ push_all(struct cli *cli, struct json_writer *json, struct cpam_err *err)
 
     CPAM_TRY(limit(cli, &all, err));
     CPAM_TRY(open_all(cli, &all, err));
-    struct push_request request = {.io = cli->io,
-                                   .settings = settings,
-                                   .targets = all.targets,
-                                   .workers = workers_of(cli),
-                                   .read = all.read,
-                                   .archive_wait = options->archive_wait != 0
-                                                       ? options->archive_wait
-                                                       : settings->base.archive_wait,
-                                   .fast = strcmp(options->checkpoint, "fast") == 0,
-                                   .stopped = &stopped,
-                                   .attention = &cli->attention};
+    struct push_request request = {
+        .io = cli->io,
+        .settings = settings,
+        .targets = all.targets,
+        .workers = workers_of(cli),
+        .read = all.read,
+        .archive_wait =
+            options->archive_wait != 0 ? options->archive_wait : settings->base.archive_wait,
+        .mode = options->mode != NULL ? options->mode : settings->base.mode,
+        .fast = strcmp(options->checkpoint, "fast") == 0,
+        .stopped = &stopped,
+        .attention = &cli->attention};
     push_backup(&request);
     return tell_all(cli, json, &all, cli->io->ops->monotonic(cli->io) - began, err);
 }

@@ -40,6 +40,7 @@ struct push
     struct control control; /* as it was before the start */
     struct push_lock *lock;
     struct plan *plan;
+    struct push_base *base;
     struct pack_set *packs;
     struct push_config *config;  /* what lies outside of the data directory */
     struct page_findings *pages; /* NULL: the cluster has no checksums */
@@ -62,6 +63,7 @@ push_clear_scoped_(struct push *push)
     progress_free(push->progress);
     running_end(push->running);
     pack_set_free(push->packs);
+    push_base_free(push->base);
     plan_free(push->plan);
     pgconn_free(push->conn); /* a server still in backup mode ends it now */
     pgconn_free(push->primary);
@@ -128,6 +130,40 @@ show(struct push *push)
                   push->summary.label, where, &push->running);
 }
 
+/* A full backup or an incremental one, under which label; its journal. */
+static enum cpam_status
+choose(struct push *push, struct cpam_err *err)
+{
+    const struct push_request *request = push->request;
+    const struct settings *settings = request->settings;
+    struct push_base_spec base = {.state = settings->state,
+                                  .targets = push->targets,
+                                  .mode = request->mode,
+                                  .full_every = settings->base.full_every,
+                                  .sysid = push->facts.sysid,
+                                  .part_size = (uint32_t) plan_part_size(push->plan)};
+    char *label = push->summary.label;
+
+    CPAM_TRY(push_base_choose(request->io, &base, &push->base, err));
+    struct push_reservation what = {.prefix = settings->base.label_prefix,
+                                    .sysid = push->facts.sysid,
+                                    .parents = push->base->parents};
+    CPAM_TRY(push_targets_reserve(request->io, push->targets, &what, label, err));
+    push_base_stays(push->base);
+    CPAM_TRY(somebody(push, err));
+    push_base_begin(push->base, label, request->io->ops->now(request->io));
+    return CPAM_OK;
+}
+
+static void
+note_pack(void *arg, const struct manifest_pack *pack, const struct pack_copy *copies)
+{
+    struct push_base *base = arg;
+
+    if (base->journal != NULL)
+        push_journal_own_pack(base->journal, pack, copies);
+}
+
 static enum cpam_status
 begin(struct push *push, struct cpam_err *err)
 {
@@ -138,9 +174,7 @@ begin(struct push *push, struct cpam_err *err)
     CPAM_TRY(file_make_dirs(request->io, settings->state, 0700, err));
     CPAM_TRY(push_lock_take(request->io, settings->state, push->facts.sysid, &push->lock, err));
     CPAM_TRY(plan_new(request->io, settings->state, &push->plan, err));
-    CPAM_TRY(push_targets_reserve(request->io, push->targets, settings->base.label_prefix,
-                                  push->facts.sysid, label, err));
-    CPAM_TRY(somebody(push, err));
+    CPAM_TRY(choose(push, err));
     for (size_t i = 0; i < push->targets->count; i++)
         if (push->targets->items[i].status == CPAM_OK)
         {
@@ -150,11 +184,13 @@ begin(struct push *push, struct cpam_err *err)
         }
     show(push);
     struct pack_set_spec packs = {.label = label,
-                                  .attempt = 1,
+                                  .attempt = push->base->head.attempt,
                                   .sysid = push->facts.sysid,
                                   .pack_size = settings->base.pack_size,
                                   .state = settings->state,
-                                  .repos = push->targets->count};
+                                  .repos = push->targets->count,
+                                  .noted = note_pack,
+                                  .arg = push->base};
     CPAM_TRY(pack_set_new(request->io, &packs, &push->packs, err));
     CPAM_TRY(backup_start(request->io, push->conn, &push->facts, label, request->fast, &push->start,
                           err));
@@ -220,6 +256,15 @@ check_state(const struct push *push, const struct control *control, struct cpam_
 }
 
 static enum cpam_status
+put_text(struct push *push, const char *path, uint64_t part, uint8_t *text, size_t size,
+         struct cpam_err *err)
+{
+    const struct push_piece piece = {.path = path, .part = part, .content = text, .size = size};
+
+    return push_copy_text(push->copy, &piece, err);
+}
+
+static enum cpam_status
 copy_files(struct push *push, struct cpam_err *err)
 {
     const struct push_request *request = push->request;
@@ -238,6 +283,7 @@ copy_files(struct push *push, struct cpam_err *err)
                                   .plan = push->plan,
                                   .packs = push->packs,
                                   .data = data,
+                                  .base = push->base,
                                   .pages = push->pages,
                                   .workers = request->workers,
                                   .progress = push->progress,
@@ -257,7 +303,7 @@ copy_files(struct push *push, struct cpam_err *err)
     }
     CPAM_TRY(control_load(request->io, data, bytes, &control, err));
     CPAM_TRY(check_state(push, &control, err));
-    return push_copy_text(push->copy, push->control_part, bytes, sizeof(bytes), err);
+    return put_text(push, PUSH_CONTROL_PATH, push->control_part, bytes, sizeof(bytes), err);
 }
 
 static enum cpam_status
@@ -273,15 +319,15 @@ stop(struct push *push, struct push_extra extras[2], size_t *count, struct cpam_
     *count = 0;
     extras[0] = (struct push_extra){.path = "backup_label", .mtime = push->stop.time};
     CPAM_TRY(plan_extra_part(push->plan, &extras[0].part, err));
-    CPAM_TRY(push_copy_text(push->copy, extras[0].part, push->stop.label_text.data,
-                            push->stop.label_text.size, err));
+    CPAM_TRY(put_text(push, extras[0].path, extras[0].part, push->stop.label_text.data,
+                      push->stop.label_text.size, err));
     (*count)++;
     if (push->stop.map_text.size > 0)
     {
         extras[1] = (struct push_extra){.path = "tablespace_map", .mtime = push->stop.time};
         CPAM_TRY(plan_extra_part(push->plan, &extras[1].part, err));
-        CPAM_TRY(push_copy_text(push->copy, extras[1].part, push->stop.map_text.data,
-                                push->stop.map_text.size, err));
+        CPAM_TRY(put_text(push, extras[1].path, extras[1].part, push->stop.map_text.data,
+                          push->stop.map_text.size, err));
         (*count)++;
     }
     CPAM_TRY(push_copy_finish(push->copy, err));
@@ -299,8 +345,6 @@ summarize(struct push *push, const struct push_wal *wal)
     segment_format(first, wal->segment_size, summary->wal_first);
     segment_format(last, wal->segment_size, summary->wal_last);
     summary->sysid = push->facts.sysid;
-    snprintf(summary->kind, sizeof(summary->kind), "full");
-    memcpy(summary->epoch, summary->label, sizeof(summary->epoch));
     summary->major = push->facts.version_num / 10000;
     snprintf(summary->pg_version, sizeof(summary->pg_version), "%.60s", push->facts.version);
     summary->timeline = push->stop.label.timeline;
@@ -332,6 +376,7 @@ commit(const struct finish *finish, size_t number, struct cpam_err *err)
     CPAM_TRY(push_manifest_put(target->repo, number, &finish->manifest, &target->summary, err));
     if (*push->request->stopped != 0)
         return cpam_fail(err, CPAM_CANCELLED, 0, "the backup was stopped");
+    CPAM_TRY(backup_parents_stay(target->repo, target->summary.parents, err));
     CPAM_TRY(backup_commit(target->repo, &target->summary, err));
     target->stored = true;
     return CPAM_OK;
@@ -380,8 +425,8 @@ ask_primary(struct push *push, const struct push_wal *wal)
              err.text, waits);
 }
 
-static void
-finish(struct push *push, const struct push_extra *extras, size_t extra_count)
+static enum cpam_status
+finish(struct push *push, const struct push_extra *extras, size_t extra_count, struct cpam_err *err)
 {
     struct manifest_setting settings[SERVER_SETTINGS_MAX + 1 + PUSH_CONFIG_SETTINGS_MAX];
     const struct pgrows *rows = push->facts.settings;
@@ -408,13 +453,17 @@ finish(struct push *push, const struct push_extra *extras, size_t extra_count)
                                          .extras = extras,
                                          .extra_count = extra_count,
                                          .settings = settings,
-                                         .setting_count = count}};
+                                         .setting_count = count,
+                                         .base = push->base}};
 
     summarize(push, &wal);
+    CPAM_TRY(push_base_conclude(push->base, &push->summary, err));
     if (push->facts.standby)
         ask_primary(push, &wal);
     push_targets_repos(push->targets, repos);
     push_wal_wait(push->request->io, repos, &wal, on_wal, &finish);
+    push_base_keep(push->base, push->start.lsn);
+    return CPAM_OK;
 }
 
 static enum cpam_status
@@ -430,8 +479,7 @@ back_up(struct push *push, struct cpam_err *err)
     CPAM_TRY(copy_files(push, err));
     CPAM_TRY(stop(push, extras, &extra_count, err));
     CPAM_TRY(somebody(push, err));
-    finish(push, extras, extra_count);
-    return CPAM_OK;
+    return finish(push, extras, extra_count, err);
 }
 
 void

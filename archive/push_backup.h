@@ -1,5 +1,5 @@
 /*
- * push_backup.h - one full backup, from the first check to the summaries: the data directory is read
+ * push_backup.h - one backup, from the first check to the summaries: the data directory is read
  * once, whatever the number of repositories it goes into.
  */
 #ifndef CPAM_ARCHIVE_PUSH_BACKUP_H
@@ -18,6 +18,7 @@ struct push_request
     unsigned workers;
     int64_t archive_wait; /* us */
     struct pace *read;    /* a limit of reading the data directory; or NULL */
+    const char *mode;     /* auto, full or incremental */
     bool fast;            /* an immediate checkpoint */
     const volatile sig_atomic_t *stopped;
     bool *attention; /* set when a backup that is good needs a person all the same */

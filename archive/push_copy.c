@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "io/file.h"
+#include "push_reuse.h"
 #include "worker/worker.h"
 
 enum
@@ -25,6 +26,7 @@ struct copier
     struct repo *repos[PACK_REPOS_MAX]; /* NULL: dropped */
     struct pack_fill *fill;
     struct page_check *check; /* or NULL */
+    struct push_reuse *reuse; /* or NULL */
 };
 
 struct push_copy
@@ -60,6 +62,7 @@ copier_free(struct copier *copier)
     if (copier == NULL)
         return;
     page_check_free(copier->check);
+    push_reuse_free(copier->reuse);
     pack_fill_free(copier->fill);
     for (size_t i = 0; i < PACK_REPOS_MAX; i++)
         repo_free(copier->repos[i]);
@@ -83,6 +86,35 @@ connect_all(struct copier *copier)
     }
 }
 
+/* A part has found its place: for the manifest, and for the next backup. */
+static enum cpam_status
+part_done(void *arg, const struct pack_part *part, struct cpam_err *err)
+{
+    struct push_copy *copy = arg;
+    struct push_base *base = copy->spec.base;
+    size_t tags = 0;
+
+    if (base == NULL)
+        return plan_part_done(copy->spec.plan, part, err);
+    if (base->journal != NULL)
+        push_journal_part(base->journal, part);
+    const uint8_t *at = push_note_tags(part->note, part->note_size, &tags);
+    return plan_part_tagged(copy->spec.plan, part, at, tags, err);
+}
+
+static enum cpam_status
+compare_new(struct copier *copier, struct cpam_err *err)
+{
+    const struct push_copy_spec *spec = &copier->copy->spec;
+
+    if (spec->base == NULL)
+        return CPAM_OK;
+    struct push_reuse_spec reuse = {.key = spec->base->head.key,
+                                    .part_size = (uint32_t) plan_part_size(spec->plan),
+                                    .known = spec->base->known};
+    return push_reuse_new(&reuse, &copier->reuse, err);
+}
+
 static enum cpam_status
 copier_start(void *arg, unsigned thread, void **context, struct cpam_err *err)
 {
@@ -94,8 +126,8 @@ copier_start(void *arg, unsigned thread, void **context, struct cpam_err *err)
         return cpam_fail(err, CPAM_NO_MEMORY, 0, "no memory for a worker");
     copier->copy = copy;
     connect_all(copier);
-    CPAM_TRY(pack_fill_new(copier->repos, copy->spec.packs, plan_part_done, copy->spec.plan,
-                           &copier->fill, err));
+    CPAM_TRY(pack_fill_new(copier->repos, copy->spec.packs, part_done, copy, &copier->fill, err));
+    CPAM_TRY(compare_new(copier, err));
     if (copy->spec.pages != NULL)
         CPAM_TRY(page_check_new(copy->spec.pages, &copier->check, err));
     pthread_mutex_lock(&copy->lock);
@@ -143,11 +175,42 @@ read_content(const struct push_copy *copy, const struct job *job, int fd, uint64
 }
 
 static enum cpam_status
+content_begin(struct copier *copier, uint64_t part, const char *path, uint64_t offset,
+              struct cpam_err *err)
+{
+    uint64_t part_size = plan_part_size(copier->copy->spec.plan);
+
+    CPAM_TRY(pack_fill_begin(copier->fill, part, err));
+    return copier->reuse == NULL
+               ? CPAM_OK
+               : push_reuse_begin(copier->reuse, path, (uint32_t) (offset / part_size), err);
+}
+
+/* `size` bytes that lie where pack_fill_room() said. */
+static enum cpam_status
+content_take(struct copier *copier, const void *at, size_t size, struct cpam_err *err)
+{
+    return copier->reuse == NULL ? pack_fill_take(copier->fill, size, err)
+                                 : push_reuse_feed(copier->reuse, copier->fill, at, size, err);
+}
+
+static enum cpam_status
+content_end(struct copier *copier, struct cpam_err *err)
+{
+    const void *note = NULL;
+    size_t size = 0;
+
+    if (copier->reuse != NULL)
+        note = push_reuse_note(copier->reuse, &size);
+    return pack_fill_end(copier->fill, note, size, err);
+}
+
+static enum cpam_status
 copy_content(struct copier *copier, const struct job *job, int fd, struct cpam_err *err)
 {
     struct push_copy *copy = copier->copy;
 
-    CPAM_TRY(pack_fill_begin(copier->fill, job->part, err));
+    CPAM_TRY(content_begin(copier, job->part, job->inside, job->offset, err));
     if (copier->check != NULL)
         page_check_begin(copier->check, job->inside, fd, job->offset);
     for (uint64_t done = 0; done < job->size;)
@@ -167,13 +230,13 @@ copy_content(struct copier *copier, const struct job *job, int fd, struct cpam_e
         CPAM_TRY(read_content(copy, job, fd, done, at, room, &got, err));
         if (copier->check != NULL)
             CPAM_TRY(page_check_feed(copier->check, at, got, err));
-        CPAM_TRY(pack_fill_take(copier->fill, got, err));
+        CPAM_TRY(content_take(copier, at, got, err));
         progress_add(copy->spec.progress, got);
         done += got;
         if (got < room)
             break; /* cut while it was read */
     }
-    return pack_fill_end(copier->fill, err);
+    return content_end(copier, err);
 }
 
 static enum cpam_status
@@ -348,30 +411,30 @@ copiers(struct push_copy *copy)
 }
 
 enum cpam_status
-push_copy_text(struct push_copy *copy, uint64_t part, const void *data, size_t size,
-               struct cpam_err *err)
+push_copy_text(struct push_copy *copy, const struct push_piece *text, struct cpam_err *err)
 {
-    const uint8_t *bytes = data;
+    const uint8_t *bytes = text->content;
+    size_t size = text->size;
 
     if (copiers(copy) == 0)
         return cpam_fail(err, CPAM_INTERNAL, 0, "no worker has started");
-    struct pack_fill *fill = copy->copiers[0]->fill;
+    struct copier *copier = copy->copiers[0];
 
-    CPAM_TRY(pack_fill_begin(fill, part, err));
+    CPAM_TRY(content_begin(copier, text->part, text->path, 0, err));
     while (size > 0)
     {
         uint8_t *at;
         size_t room;
 
-        CPAM_TRY(pack_fill_room(fill, &at, &room, err));
+        CPAM_TRY(pack_fill_room(copier->fill, &at, &room, err));
         if (room > size)
             room = size;
         memcpy(at, bytes, room);
-        CPAM_TRY(pack_fill_take(fill, room, err));
+        CPAM_TRY(content_take(copier, at, room, err));
         bytes += room;
         size -= room;
     }
-    return pack_fill_end(fill, err);
+    return content_end(copier, err);
 }
 
 enum cpam_status

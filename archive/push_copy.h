@@ -9,6 +9,7 @@
 #include "cli/progress.h"
 #include "io/pace.h"
 #include "page_check.h"
+#include "push_base.h"
 #include "push_plan.h"
 
 struct push_copy_spec
@@ -17,6 +18,7 @@ struct push_copy_spec
     struct plan *plan;
     struct pack_set *packs;
     const char *data;            /* the data directory; NULL: files come in pieces */
+    struct push_base *base;      /* what is known of the content already; NULL: pages get no tags */
     struct page_findings *pages; /* where damaged pages are noted; NULL: they have no checksums */
     unsigned workers;
     struct progress *progress;            /* or NULL */
@@ -44,10 +46,10 @@ enum cpam_status push_copy_piece(struct push_copy *copy, const struct push_piece
                                  struct cpam_err *err) CPAM_CHECK;
 /* Until every piece is in its pack. */
 enum cpam_status push_copy_pieces_end(struct push_copy *copy, struct cpam_err *err) CPAM_CHECK;
-/* Content that is in memory: pg_control, backup_label, tablespace_map.  After push_copy_files
-   or push_copy_pieces_end. */
-enum cpam_status push_copy_text(struct push_copy *copy, uint64_t part, const void *data,
-                                size_t size, struct cpam_err *err) CPAM_CHECK;
+/* Content that is in memory: pg_control, backup_label, tablespace_map; it stays the caller's.  After
+   push_copy_files or push_copy_pieces_end. */
+enum cpam_status push_copy_text(struct push_copy *copy, const struct push_piece *text,
+                                struct cpam_err *err) CPAM_CHECK;
 /* Puts every pack that is not full yet. */
 enum cpam_status push_copy_finish(struct push_copy *copy, struct cpam_err *err) CPAM_CHECK;
 void push_copy_free(struct push_copy *copy);

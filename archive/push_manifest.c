@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "repo/blocks.h"
 #include "repo/layout.h"
 
 struct assembly
@@ -13,6 +14,9 @@ struct assembly
     const struct push_manifest *from;
     struct backup_summary *summary;
     struct manifest_writer *writer;
+    size_t number;                /* of the repository */
+    uint32_t own;                 /* packs */
+    struct blocks_writer *blocks; /* or NULL */
     size_t extras_done;
 };
 
@@ -23,6 +27,25 @@ add_pack(void *arg, const struct manifest_pack *pack, struct cpam_err *err)
     struct manifest_entry entry = {.kind = MANIFEST_PACK, .pack = pack};
 
     self->summary->packs++;
+    return manifest_writer_add(self->writer, &entry, NULL, err);
+}
+
+/* A pack of the parent's, behind the backup's own. */
+static enum cpam_status
+add_known(void *arg, const struct known_pack_use *use, struct cpam_err *err)
+{
+    struct assembly *self = arg;
+    const struct pack_copy *copy = &use->copies[self->from->base->slots[self->number]];
+    struct manifest_pack pack = *use->pack;
+    struct manifest_entry entry = {.kind = MANIFEST_PACK, .pack = &pack};
+
+    if (!copy->stored)
+        return cpam_fail(err, CPAM_INTERNAL, 0, "pack \"%s\" was never put here", pack.key);
+    pack.index = (uint32_t) self->summary->packs++;
+    pack.size = copy->size;
+    pack.body_offset = copy->body_offset;
+    memcpy(pack.h, copy->h, SHA256_SIZE);
+    memcpy(pack.d, copy->d, SHA256_SIZE);
     return manifest_writer_add(self->writer, &entry, NULL, err);
 }
 
@@ -95,6 +118,45 @@ add_tablespaces(struct assembly *self, struct cpam_err *err)
     return CPAM_OK;
 }
 
+/* The parent's packs are known by ids so far. */
+static void
+number_packs(const struct assembly *self, struct plan_content *content)
+{
+    for (size_t i = 0; i < content->extent_count; i++)
+    {
+        int64_t *pack = &content->extents[i].pack;
+
+        if (PUSH_PACK_IS_ID(*pack))
+            *pack = self->own + push_known_rank(self->from->base->known, *pack - PUSH_PARENT_SHIFT);
+    }
+}
+
+static enum cpam_status
+add_tags(const struct assembly *self, const char *path, const struct plan_content *content,
+         struct cpam_err *err)
+{
+    uint64_t number;
+
+    if (content->tags.size != block_count(content->size) * BLOCK_TAG_SIZE)
+        return cpam_fail(err, CPAM_INTERNAL, 0, "\"%s\" has other tags than pages", path);
+    CPAM_TRY(push_file_number(path, &number, err));
+    CPAM_TRY(blocks_writer_file(self->blocks, number, err));
+    return blocks_writer_tags(self->blocks, content->tags.data, content->tags.size, err);
+}
+
+static enum cpam_status
+add_content(struct assembly *self, struct manifest_entry *entry, struct plan_content *content,
+            struct cpam_err *err)
+{
+    entry->size = content->size;
+    entry->crc = content->crc;
+    entry->extent_count = content->extent_count;
+    number_packs(self, content);
+    self->summary->files++;
+    self->summary->bytes += content->size;
+    return manifest_writer_add(self->writer, entry, content->extents, err);
+}
+
 static enum cpam_status
 add_file(struct assembly *self, struct manifest_entry *entry, uint64_t first_part,
          uint64_t part_count, struct cpam_err *err)
@@ -103,15 +165,9 @@ add_file(struct assembly *self, struct manifest_entry *entry, uint64_t first_par
     enum cpam_status status = plan_content(self->from->plan, first_part, part_count, &content, err);
 
     if (status == CPAM_OK && !content.vanished)
-    {
-        entry->size = content.size;
-        entry->crc = content.crc;
-        entry->extent_count = content.extent_count;
-        self->summary->files++;
-        self->summary->bytes += content.size;
-        status = manifest_writer_add(self->writer, entry, content.extents, err);
-    }
-    free(content.extents);
+        status = self->blocks != NULL ? add_tags(self, entry->path, &content, err)
+                                      : add_content(self, entry, &content, err);
+    plan_content_clear(&content);
     return status;
 }
 
@@ -147,7 +203,28 @@ add_entry(void *arg, const struct plan_entry *planned, struct cpam_err *err)
     CPAM_TRY(add_extras(self, source->path, err));
     if (source->kind == MANIFEST_FILE)
         return add_file(self, &entry, planned->first_part, planned->part_count, err);
-    return manifest_writer_add(self->writer, &entry, NULL, err);
+    return self->blocks != NULL ? CPAM_OK : manifest_writer_add(self->writer, &entry, NULL, err);
+}
+
+/* All entries, in order: once for their tags, once for the manifest. */
+static enum cpam_status
+add_entries(struct assembly *self, struct cpam_err *err)
+{
+    self->extras_done = 0;
+    CPAM_TRY(plan_each(self->from->plan, add_entry, self, err));
+    return add_extras(self, NULL, err);
+}
+
+static enum cpam_status
+put_blocks(struct repo *repo, struct assembly *self, struct cpam_err *err)
+{
+    CPAM_AUTO(blocks_writer_free) struct blocks_writer *blocks = NULL;
+
+    CPAM_TRY(blocks_writer_new(repo, self->summary, self->from->base->head.key, &blocks, err));
+    self->blocks = blocks;
+    CPAM_TRY(add_entries(self, err));
+    self->blocks = NULL;
+    return blocks_writer_finish(blocks, self->summary, err);
 }
 
 enum cpam_status
@@ -155,15 +232,19 @@ push_manifest_put(struct repo *repo, size_t number, const struct push_manifest *
                   struct backup_summary *summary, struct cpam_err *err)
 {
     CPAM_AUTO(manifest_writer_free) struct manifest_writer *writer = NULL;
-    struct assembly assembly = {.from = from, .summary = summary};
+    struct assembly assembly = {.from = from, .summary = summary, .number = number};
 
     summary->files = summary->bytes = summary->packs = 0;
     summary->stored_bytes = pack_set_stored(from->packs, number);
+    if (from->base != NULL)
+        CPAM_TRY(put_blocks(repo, &assembly, err));
     CPAM_TRY(manifest_writer_new(repo, summary, from->settings, from->setting_count, &writer, err));
     assembly.writer = writer;
     CPAM_TRY(pack_set_each(from->packs, number, add_pack, &assembly, err));
+    assembly.own = (uint32_t) summary->packs;
+    if (from->base != NULL && from->base->known != NULL)
+        CPAM_TRY(push_known_used(from->base->known, add_known, &assembly, err));
     CPAM_TRY(add_tablespaces(&assembly, err));
-    CPAM_TRY(plan_each(from->plan, add_entry, &assembly, err));
-    CPAM_TRY(add_extras(&assembly, NULL, err));
+    CPAM_TRY(add_entries(&assembly, err));
     return manifest_writer_finish(writer, summary, err);
 }

@@ -8,10 +8,16 @@
 #include <string.h>
 
 #include "pg/crc32c.h"
+#include "repo/blocks.h"
 #include "repo/spill.h"
 
 #define PART_MISSING  UINT64_MAX
 #define PART_VANISHED (UINT64_MAX - 1)
+
+enum
+{
+    TAGS_MAX = 1 << 30 /* bytes of one file's: it may have half a TiB */
+};
 
 struct plan
 {
@@ -33,7 +39,7 @@ struct part_note
 {
     uint64_t size;
     uint32_t crc;
-    uint64_t extent_count;
+    uint64_t extent_count, tag_count; /* which follow */
 };
 
 enum cpam_status
@@ -186,15 +192,23 @@ note_at(struct plan *plan, uint64_t part, uint64_t at)
 enum cpam_status
 plan_part_done(void *arg, const struct pack_part *part, struct cpam_err *err)
 {
-    struct plan *plan = arg;
+    return plan_part_tagged(arg, part, NULL, 0, err);
+}
+
+enum cpam_status
+plan_part_tagged(struct plan *plan, const struct pack_part *part, const uint8_t *tags,
+                 size_t tag_count, struct cpam_err *err)
+{
     CPAM_AUTO(cpam_buf_clear) struct cpam_buf note = {0};
-    struct part_note fixed = {part->size, part->crc, part->extent_count};
+    struct part_note fixed = {part->size, part->crc, part->extent_count, tag_count};
     uint64_t at;
 
     CPAM_TRY(cpam_buf_append(&note, &fixed, sizeof(fixed), SPILL_NOTE_MAX, err));
     if (part->extent_count > 0)
         CPAM_TRY(cpam_buf_append(&note, part->extents, part->extent_count * sizeof(*part->extents),
                                  SPILL_NOTE_MAX, err));
+    if (tag_count > 0)
+        CPAM_TRY(cpam_buf_append(&note, tags, tag_count * BLOCK_TAG_SIZE, SPILL_NOTE_MAX, err));
     CPAM_TRY(spill_add(plan->parts, note.data, note.size, &at, err));
     note_at(plan, part->id, at);
     return CPAM_OK;
@@ -226,6 +240,13 @@ append_extents(struct plan_content *out, const struct part_note *fixed, const ui
     return CPAM_OK;
 }
 
+void
+plan_content_clear(struct plan_content *content)
+{
+    free(content->extents);
+    cpam_buf_clear(&content->tags);
+}
+
 enum cpam_status
 plan_content(struct plan *plan, uint64_t first_part, uint64_t part_count, struct plan_content *out,
              struct cpam_err *err)
@@ -247,6 +268,10 @@ plan_content(struct plan *plan, uint64_t first_part, uint64_t part_count, struct
         CPAM_TRY(spill_get(plan->parts, plan->parts_at[i], &note, NULL, err));
         memcpy(&fixed, note.data, sizeof(fixed));
         CPAM_TRY(append_extents(out, &fixed, note.data + sizeof(fixed), err));
+        if (fixed.tag_count > 0)
+            CPAM_TRY(cpam_buf_append(
+                &out->tags, note.data + sizeof(fixed) + fixed.extent_count * sizeof(*out->extents),
+                fixed.tag_count * BLOCK_TAG_SIZE, TAGS_MAX, err));
         out->crc = i == first_part ? fixed.crc : crc32c_combine(out->crc, fixed.crc, fixed.size);
         out->size += fixed.size;
         /* the file was cut here while it was read: replay does the same */

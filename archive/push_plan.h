@@ -54,14 +54,18 @@ enum cpam_status plan_each(struct plan *plan, plan_fn fn, void *arg,
 /* Where a part's bytes went (a pack_part_fn; arg is the plan); from any thread. */
 enum cpam_status plan_part_done(void *arg, const struct pack_part *part,
                                 struct cpam_err *err) CPAM_CHECK;
+/* The same with the tags of its pages (repo/blocks.h). */
+enum cpam_status plan_part_tagged(struct plan *plan, const struct pack_part *part,
+                                  const uint8_t *tags, size_t tag_count,
+                                  struct cpam_err *err) CPAM_CHECK;
 /* A file that was gone when it should have been read. */
 enum cpam_status plan_part_vanished(struct plan *plan, uint64_t part,
                                     struct cpam_err *err) CPAM_CHECK;
 
 /*
  * The parts of one file put together.  A part that came short (the file was cut while it was read)
- * ends the file; a first part that vanished means there is no file.  extents is the caller's to
- * free.
+ * ends the file; a first part that vanished means there is no file.  The caller clears *out, also
+ * after a failure.
  */
 struct plan_content
 {
@@ -70,7 +74,10 @@ struct plan_content
     uint32_t crc;
     struct manifest_extent *extents;
     size_t extent_count;
+    struct cpam_buf tags; /* of all its pages, if its parts have them */
 };
+void plan_content_clear(struct plan_content *content);
+
 enum cpam_status plan_content(struct plan *plan, uint64_t first_part, uint64_t part_count,
                               struct plan_content *out, struct cpam_err *err) CPAM_CHECK;
 

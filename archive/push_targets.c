@@ -90,8 +90,8 @@ push_targets_meet(const struct push_targets *targets, uint64_t sysid, uint32_t s
 
 /* *taken: it is, in one of them. */
 static void
-reserve_all(const struct push_targets *targets, const char *label, uint64_t sysid, int64_t now,
-            bool *taken)
+reserve_all(const struct push_targets *targets, const struct push_reservation *what,
+            const char *label, int64_t now, bool *taken)
 {
     *taken = false;
     for (size_t i = 0; i < targets->count && !*taken; i++)
@@ -101,7 +101,8 @@ reserve_all(const struct push_targets *targets, const char *label, uint64_t sysi
 
         if (target->status != CPAM_OK)
             continue;
-        enum cpam_status status = backup_reserve(target->repo, label, sysid, "", now, &err);
+        enum cpam_status status =
+            backup_reserve(target->repo, label, what->sysid, what->parents, now, &err);
 
         *taken = status == CPAM_EXISTS;
         if (status != CPAM_OK && status != CPAM_EXISTS)
@@ -110,16 +111,17 @@ reserve_all(const struct push_targets *targets, const char *label, uint64_t sysi
 }
 
 enum cpam_status
-push_targets_reserve(struct io *io, const struct push_targets *targets, const char *prefix,
-                     uint64_t sysid, char label[BACKUP_LABEL_MAX], struct cpam_err *err)
+push_targets_reserve(struct io *io, const struct push_targets *targets,
+                     const struct push_reservation *what, char label[BACKUP_LABEL_MAX],
+                     struct cpam_err *err)
 {
     for (int i = 0; i < RESERVE_TRIES; i++)
     {
         int64_t now = io->ops->now(io);
         bool taken;
 
-        CPAM_TRY(backup_label_at(prefix, now, label, err));
-        reserve_all(targets, label, sysid, now, &taken);
+        CPAM_TRY(backup_label_at(what->prefix, now, label, err));
+        reserve_all(targets, what, label, now, &taken);
         if (!taken)
         {
             for (size_t k = 0; k < targets->count; k++)

@@ -41,8 +41,14 @@ void push_targets_meet(const struct push_targets *targets, uint64_t sysid, uint3
  * One label, the same in all of them: the time now; where it is taken in one, a second later in all.
  * Fills the summaries' labels.
  */
+struct push_reservation
+{
+    const char *prefix;
+    uint64_t sysid;
+    const char *parents; /* whose packs it may use (parents.h) */
+};
 enum cpam_status push_targets_reserve(struct io *io, const struct push_targets *targets,
-                                      const char *prefix, uint64_t sysid,
+                                      const struct push_reservation *what,
                                       char label[BACKUP_LABEL_MAX],
                                       struct cpam_err *err) CPAM_CHECK;
 

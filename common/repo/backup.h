@@ -84,6 +84,14 @@ enum cpam_status backup_label_at(const char *prefix, int64_t now, char label[BAC
 enum cpam_status backup_reserve(struct repo *repo, const char *label, uint64_t sysid,
                                 const char *parents, int64_t now, struct cpam_err *err) CPAM_CHECK;
 
+/* Are these backups (parents.h) there, with summaries that verify, and is none of them being removed?
+   CPAM_REFUSED: one is, its tombstone says so. */
+enum cpam_status backup_parents_check(struct repo *repo, const char *parents,
+                                      struct cpam_err *err) CPAM_CHECK;
+/* Only the latter. */
+enum cpam_status backup_parents_stay(struct repo *repo, const char *parents,
+                                     struct cpam_err *err) CPAM_CHECK;
+
 /*
  * Number the backup and put its summary: the moment the backup exists.  Fills seq, prev, digest of
  * *summary.  A seq object without a summary (a push that died between the two) is finished or

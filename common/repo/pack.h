@@ -28,6 +28,15 @@ enum
     PACK_REPOS_MAX = 16
 };
 
+/* What of a pack is one repository's own. */
+struct pack_copy
+{
+    bool stored;
+    uint8_t h[SHA256_SIZE], d[SHA256_SIZE];
+    uint64_t size; /* bytes of the object */
+    uint32_t body_offset;
+};
+
 struct pack_set_spec
 {
     const char *label;
@@ -36,6 +45,9 @@ struct pack_set_spec
     uint64_t pack_size; /* bytes a sealed pack has at most */
     const char *state;  /* where the notes go (spill.h) */
     size_t repos;       /* 1..PACK_REPOS_MAX repositories, known by number from here on */
+    /* Told of each pack that was put, from any thread; NULL: nobody. */
+    void (*noted)(void *arg, const struct manifest_pack *pack, const struct pack_copy *copies);
+    void *arg;
 };
 
 struct pack_set;
@@ -63,15 +75,6 @@ typedef enum cpam_status (*pack_fn)(void *arg, const struct manifest_pack *pack,
                                     struct cpam_err *err);
 enum cpam_status pack_set_each(struct pack_set *set, size_t repo, pack_fn fn, void *arg,
                                struct cpam_err *err) CPAM_CHECK;
-
-/* What of a pack is one repository's own. */
-struct pack_copy
-{
-    bool stored;
-    uint8_t h[SHA256_SIZE], d[SHA256_SIZE];
-    uint64_t size; /* bytes of the object */
-    uint32_t body_offset;
-};
 
 /* For those who put packs: the next index, and what is in the pack that has it.  Of *pack, index,
    key, frame_count, clen and rlen are noted; copies are spec.repos of them, by number. */

@@ -29,6 +29,8 @@ struct part
     uint32_t end_frame;
     bool at_frame_end;
     struct codec_trial trial;
+    void *note;
+    size_t note_size;
 };
 
 struct piece
@@ -36,7 +38,13 @@ struct piece
     struct part *part;
     uint64_t size;
     uint32_t offset;
-    bool is_hole;
+    enum
+    {
+        PIECE_BYTES,
+        PIECE_HOLE,
+        PIECE_KNOWN
+    } kind;
+    struct manifest_extent known;
 };
 
 struct pack_fill
@@ -57,6 +65,7 @@ part_free(struct part *part)
     if (part == NULL)
         return;
     free(part->extents);
+    free(part->note);
     free(part);
 }
 
@@ -79,7 +88,7 @@ pack_fill_new(struct repo *const *repos, struct pack_set *set, pack_part_fn done
 static enum cpam_status
 add_extent(struct part *part, const struct manifest_extent *extent, struct cpam_err *err)
 {
-    if (part->count == part->cap)
+    if (part->extents == NULL || part->count == part->cap)
     {
         size_t cap = part->cap == 0 ? 4 : part->cap * 2;
         void *grown =
@@ -94,6 +103,19 @@ add_extent(struct part *part, const struct manifest_extent *extent, struct cpam_
     return CPAM_OK;
 }
 
+/* What has its place in no frame that is being filled. */
+static enum cpam_status
+place_known(struct part *part, const struct manifest_extent *extent, struct cpam_err *err)
+{
+    struct manifest_extent *last = part->count == 0 ? NULL : &part->extents[part->count - 1];
+
+    part->at_frame_end = false;
+    if (extent->pack != -1 || last == NULL || last->pack != -1)
+        return add_extent(part, extent, err);
+    last->size += extent->size;
+    return CPAM_OK;
+}
+
 /* Adds a piece to its part; `frame_size` is how much its frame holds. */
 static enum cpam_status
 place_piece(const struct piece *piece, const struct pack_place *place, size_t frame_size,
@@ -104,14 +126,8 @@ place_piece(const struct piece *piece, const struct pack_place *place, size_t fr
     struct manifest_extent extent = {.size = piece->size, .pack = -1};
 
     part->pending--;
-    if (piece->is_hole)
-    {
-        part->at_frame_end = false;
-        if (last == NULL || last->pack != -1)
-            return add_extent(part, &extent, err);
-        last->size += piece->size;
-        return CPAM_OK;
-    }
+    if (piece->kind != PIECE_BYTES)
+        return place_known(part, piece->kind == PIECE_KNOWN ? &piece->known : &extent, err);
     bool goes_on = last != NULL && part->at_frame_end && last->pack == (int64_t) place->pack &&
                    place->frame == part->end_frame + 1 && piece->offset == 0;
 
@@ -131,7 +147,8 @@ place_piece(const struct piece *piece, const struct pack_place *place, size_t fr
 static enum cpam_status
 tell(struct pack_fill *fill, struct part *part, struct cpam_err *err)
 {
-    struct pack_part result = {part->id, part->size, part->crc, part->extents, part->count};
+    struct pack_part result = {part->id,    part->size, part->crc,      part->extents,
+                               part->count, part->note, part->note_size};
     enum cpam_status status = fill->done(fill->arg, &result, err);
 
     part_free(part);
@@ -195,10 +212,10 @@ pack_fill_begin(struct pack_fill *fill, uint64_t id, struct cpam_err *err)
 enum cpam_status
 pack_fill_room(struct pack_fill *fill, uint8_t **at, size_t *room, struct cpam_err *err)
 {
-    if (fill->used == PACK_FRAME_SIZE || fill->piece_count == PIECES_MAX)
+    if (PACK_FRAME_SIZE - fill->used < PACK_FILL_STEP || fill->piece_count == PIECES_MAX)
         CPAM_TRY(flush(fill, err));
     *at = fill->frame + fill->used;
-    *room = PACK_FRAME_SIZE - fill->used;
+    *room = (PACK_FRAME_SIZE - fill->used) / PACK_FILL_STEP * PACK_FILL_STEP;
     return CPAM_OK;
 }
 
@@ -222,11 +239,14 @@ pack_fill_take(struct pack_fill *fill, size_t size, struct cpam_err *err)
         return CPAM_OK;
     part->crc = crc32c(part->crc, data, size);
     part->size += size;
-    if (last != NULL && last->part == part && last->is_hole == is_hole)
+    if (last != NULL && last->part == part && last->kind == (is_hole ? PIECE_HOLE : PIECE_BYTES))
         last->size += size;
     else
     {
-        *piece = (struct piece){part, size, (uint32_t) fill->used, is_hole};
+        *piece = (struct piece){.part = part,
+                                .size = size,
+                                .offset = (uint32_t) fill->used,
+                                .kind = is_hole ? PIECE_HOLE : PIECE_BYTES};
         fill->piece_count++;
         part->pending++;
     }
@@ -236,10 +256,66 @@ pack_fill_take(struct pack_fill *fill, size_t size, struct cpam_err *err)
 }
 
 enum cpam_status
-pack_fill_end(struct pack_fill *fill, struct cpam_err *err)
+pack_fill_append(struct pack_fill *fill, const void *data, size_t size, struct cpam_err *err)
 {
-    struct part *part = CPAM_STEAL(fill->part);
+    const uint8_t *bytes = data;
 
+    while (size > 0)
+    {
+        uint8_t *at;
+        size_t room;
+
+        CPAM_TRY(pack_fill_room(fill, &at, &room, err));
+        if (room > size)
+            room = size;
+        if (at != bytes)
+            memmove(at, bytes, room);
+        CPAM_TRY(pack_fill_take(fill, room, err));
+        bytes += room;
+        size -= room;
+    }
+    return CPAM_OK;
+}
+
+enum cpam_status
+pack_fill_known(struct pack_fill *fill, const void *data, const struct manifest_extent *extent,
+                bool goes_on, struct cpam_err *err)
+{
+    struct part *part = fill->part;
+
+    part->crc = crc32c(part->crc, data, (size_t) extent->size);
+    part->size += extent->size;
+    if (part->pending == 0)
+    {
+        if (!goes_on)
+            return place_known(part, extent, err);
+        part->extents[part->count - 1].size += extent->size;
+        return CPAM_OK;
+    }
+    if (goes_on)
+    {
+        fill->pieces[fill->piece_count - 1].known.size += extent->size;
+        return CPAM_OK;
+    }
+    if (fill->piece_count == PIECES_MAX)
+        CPAM_TRY(flush(fill, err));
+    fill->pieces[fill->piece_count++] =
+        (struct piece){.part = part, .kind = PIECE_KNOWN, .known = *extent};
+    part->pending++;
+    return CPAM_OK;
+}
+
+enum cpam_status
+pack_fill_end(struct pack_fill *fill, const void *note, size_t note_size, struct cpam_err *err)
+{
+    struct part *part = fill->part;
+
+    if (note != NULL && (part->note = malloc(note_size)) == NULL)
+        return cpam_fail(err, CPAM_NO_MEMORY, 0, "no memory for a file's note");
+    if (note != NULL)
+        memcpy(part->note, note, note_size);
+    part->note_size = note == NULL ? 0 : note_size;
+    fill->part = NULL;
     part->ended = true;
     return part->pending == 0 ? tell(fill, part, err) : CPAM_OK;
 }

@@ -10,6 +10,11 @@
 
 #include "repo/pack.h"
 
+enum
+{
+    PACK_FILL_STEP = 8192 /* bytes: pages of files are not cut by a frame's end */
+};
+
 struct pack_part
 {
     uint64_t id;
@@ -17,6 +22,8 @@ struct pack_part
     uint32_t crc;  /* CRC-32C of them */
     const struct manifest_extent *extents;
     size_t extent_count;
+    const void *note; /* what pack_fill_end() was given */
+    size_t note_size;
 };
 typedef enum cpam_status (*pack_part_fn)(void *arg, const struct pack_part *part,
                                          struct cpam_err *err);
@@ -28,14 +35,28 @@ enum cpam_status pack_fill_new(struct repo *const *repos, struct pack_set *set, 
 enum cpam_status pack_fill_begin(struct pack_fill *fill, uint64_t id,
                                  struct cpam_err *err) CPAM_CHECK;
 /*
- * Room for content: read up to *room bytes (1..PACK_FRAME_SIZE) to *at, then say how many came with
- * pack_fill_take(), which counts them and, where they are all zeros, keeps a hole instead.
+ * Room for content: read up to *room bytes (PACK_FILL_STEP..PACK_FRAME_SIZE, a multiple of
+ * PACK_FILL_STEP) to *at, then say how many came with pack_fill_take(), which counts them and, where
+ * they are all zeros, keeps a hole instead.
  */
 enum cpam_status pack_fill_room(struct pack_fill *fill, uint8_t **at, size_t *room,
                                 struct cpam_err *err) CPAM_CHECK;
 enum cpam_status pack_fill_take(struct pack_fill *fill, size_t size,
                                 struct cpam_err *err) CPAM_CHECK;
-enum cpam_status pack_fill_end(struct pack_fill *fill, struct cpam_err *err) CPAM_CHECK;
+/* The same from memory, which may be the room that was given, at *at or behind it. */
+enum cpam_status pack_fill_append(struct pack_fill *fill, const void *data, size_t size,
+                                  struct cpam_err *err) CPAM_CHECK;
+/*
+ * Content that lies in a pack already, or in a hole: `data` is extent->size bytes, which are counted and
+ * not kept.  goes_on: what came before it in this part was known as well, and ends in the pack where
+ * this begins.
+ */
+enum cpam_status pack_fill_known(struct pack_fill *fill, const void *data,
+                                 const struct manifest_extent *extent, bool goes_on,
+                                 struct cpam_err *err) CPAM_CHECK;
+/* note (may be NULL) is copied, and told with the part. */
+enum cpam_status pack_fill_end(struct pack_fill *fill, const void *note, size_t note_size,
+                               struct cpam_err *err) CPAM_CHECK;
 /* Puts everything that is left. */
 enum cpam_status pack_fill_finish(struct pack_fill *fill, struct cpam_err *err) CPAM_CHECK;
 void pack_fill_free(struct pack_fill *fill);

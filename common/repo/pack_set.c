@@ -184,6 +184,8 @@ pack_set_note(struct pack_set *set, const struct manifest_pack *pack,
         if (copies[i].stored)
             set->repos[i].stored += copies[i].size;
     pthread_mutex_unlock(&set->lock);
+    if (set->spec.noted != NULL)
+        set->spec.noted(set->spec.arg, pack, copies);
     return CPAM_OK;
 }
 

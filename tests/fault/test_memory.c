@@ -265,7 +265,7 @@ note_small(void *arg, const struct source_entry *entry, struct cpam_err *err)
             at[i] = (uint8_t) (noise >> 56 | 1);
         CPAM_TRY(pack_fill_take(self->fill, room, err));
     }
-    return pack_fill_end(self->fill, err);
+    return pack_fill_end(self->fill, NULL, 0, err);
 }
 
 START_TEST(B9_five_million_files_of_one_directory_within_256_mib)

@@ -117,7 +117,7 @@ world_fill(struct world *self, struct pack_set *set)
             ck_ok(pack_fill_take(fill, room, &err), &err);
             at += room;
         }
-        ck_ok(pack_fill_end(fill, &err), &err);
+        ck_ok(pack_fill_end(fill, NULL, 0, &err), &err);
     }
     ck_ok(pack_fill_finish(fill, &err), &err);
 }

@@ -107,7 +107,7 @@ put_bytes(unsigned id, const uint8_t *data, size_t size)
         ck_ok(pack_fill_take(fill, room, &err), &err);
         at += room;
     }
-    ck_ok(pack_fill_end(fill, &err), &err);
+    ck_ok(pack_fill_end(fill, NULL, 0, &err), &err);
 }
 
 static void

@@ -109,7 +109,7 @@ put_all(void)
             CPAM_TRY(pack_fill_take(fill, room, &err));
             at += room;
         }
-        CPAM_TRY(pack_fill_end(fill, &err));
+        CPAM_TRY(pack_fill_end(fill, NULL, 0, &err));
     }
     return pack_fill_finish(fill, &err);
 }

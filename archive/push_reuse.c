@@ -1,0 +1,260 @@
+/*
+ * push_reuse.c - runs of blocks that are sent, runs of blocks that are known.
+ */
+#include "push_reuse.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* A walk over a known part's extents, and over the frames of the one it is in; only forward. */
+struct cursor
+{
+    uint32_t extent;
+    uint64_t begin; /* of the extent, in the part */
+    bool walking;
+    uint32_t frame;
+    uint64_t
+        frame_begin; /* of the frame's plaintext, relative to that of the extent's first frame */
+};
+
+/* Where a block is. */
+struct place
+{
+    uint32_t extent;
+    int64_t pack;
+    uint32_t frame, offset;
+    bool thin;
+    uint32_t last_frame; /* that it reaches into */
+};
+
+struct push_reuse
+{
+    struct push_reuse_spec spec;
+    struct block_tagger *tags;
+    uint64_t file;
+    uint32_t number;
+    struct cpam_buf note, text; /* text: of the known part */
+    bool has_part;
+    struct known_part part;
+    struct cursor cursor;
+    uint64_t at; /* in the part */
+    uint32_t tag_count;
+    bool last_known;      /* the block before was, and */
+    uint32_t last_extent; /* lay in this extent */
+    uint64_t bytes;
+};
+
+enum cpam_status
+push_reuse_new(const struct push_reuse_spec *spec, struct push_reuse **out, struct cpam_err *err)
+{
+    CPAM_AUTO(push_reuse_free) struct push_reuse *reuse = calloc(1, sizeof(*reuse));
+
+    *out = NULL;
+    if (reuse == NULL)
+        return cpam_fail(err, CPAM_NO_MEMORY, 0, "no memory to compare blocks");
+    reuse->spec = *spec;
+    CPAM_TRY(block_tagger_new(spec->key, &reuse->tags, err));
+    *out = CPAM_STEAL(reuse);
+    return CPAM_OK;
+}
+
+void
+push_reuse_free(struct push_reuse *reuse)
+{
+    if (reuse == NULL)
+        return;
+    block_tagger_free(reuse->tags);
+    cpam_buf_clear(&reuse->note);
+    cpam_buf_clear(&reuse->text);
+    free(reuse);
+}
+
+enum cpam_status
+push_reuse_begin(struct push_reuse *reuse, const char *path, uint32_t number, struct cpam_err *err)
+{
+    struct push_part fixed = {.number = number, .path_size = (uint32_t) strlen(path) + 1};
+    struct cpam_err none;
+
+    CPAM_TRY(push_file_number(path, &reuse->file, err));
+    reuse->number = number;
+    reuse->at = 0;
+    reuse->tag_count = 0;
+    reuse->last_known = false;
+    memset(&reuse->cursor, 0, sizeof(reuse->cursor));
+    reuse->note.size = 0;
+    CPAM_TRY(cpam_buf_append(&reuse->note, &fixed, sizeof(fixed), PUSH_RECORD_MAX, err));
+    CPAM_TRY(cpam_buf_append(&reuse->note, path, fixed.path_size, PUSH_RECORD_MAX, err));
+    reuse->has_part = false;
+    if (reuse->spec.known == NULL)
+        return CPAM_OK;
+    enum cpam_status status = push_known_part(reuse->spec.known, path, reuse->file, number,
+                                              &reuse->text, &reuse->part, &none);
+    reuse->has_part = status == CPAM_OK;
+    if (status != CPAM_OK && status != CPAM_NOT_FOUND)
+        *err = none;
+    return status == CPAM_NOT_FOUND ? CPAM_OK : status;
+}
+
+/* Moves to the frame in which `delta` of the extent lies, and to where in it. */
+static bool
+walk_to(const struct push_reuse *reuse, struct cursor *cursor, uint64_t delta, uint32_t *in_frame,
+        bool *thin)
+{
+    const struct manifest_extent *extent = &reuse->part.extents[cursor->extent];
+    uint64_t wanted = extent->offset + delta;
+
+    if (!cursor->walking)
+    {
+        cursor->walking = true;
+        cursor->frame = extent->frame;
+        cursor->frame_begin = 0;
+    }
+    for (;;)
+    {
+        uint32_t size = push_known_frame(reuse->spec.known, extent->pack, cursor->frame, thin);
+
+        if (size == 0)
+            return false;
+        if (wanted - cursor->frame_begin < size)
+        {
+            *in_frame = (uint32_t) (wanted - cursor->frame_begin);
+            return true;
+        }
+        cursor->frame_begin += size;
+        cursor->frame++;
+    }
+}
+
+/* Where the block of `size` bytes at reuse->at was put; false: in no single extent, or in a frame of
+   which there is hardly anything left. */
+static bool
+locate(struct push_reuse *reuse, size_t size, struct place *out)
+{
+    struct cursor *cursor = &reuse->cursor;
+    const struct manifest_extent *extents = reuse->part.extents;
+    struct cursor end;
+    uint32_t ignored;
+    bool thin;
+
+    while (cursor->extent < reuse->part.extent_count &&
+           reuse->at >= cursor->begin + extents[cursor->extent].size)
+    {
+        cursor->begin += extents[cursor->extent++].size;
+        cursor->walking = false;
+    }
+    if (cursor->extent == reuse->part.extent_count)
+        return false;
+    const struct manifest_extent *extent = &extents[cursor->extent];
+    uint64_t delta = reuse->at - cursor->begin;
+
+    *out = (struct place){.extent = cursor->extent, .pack = extent->pack};
+    if (size > extent->size - delta)
+        return false;
+    if (extent->pack < 0)
+        return true;
+    if (!walk_to(reuse, cursor, delta, &out->offset, &out->thin))
+        return false;
+    out->frame = cursor->frame;
+    end = *cursor;
+    if (!walk_to(reuse, &end, delta + size - 1, &ignored, &thin))
+        return false;
+    out->last_frame = end.frame;
+    return !out->thin;
+}
+
+static bool
+is_known(struct push_reuse *reuse, const uint8_t tag[BLOCK_TAG_SIZE], size_t size,
+         struct place *place)
+{
+    uint32_t block = (uint32_t) (reuse->at / BLOCK_PAGE);
+
+    if (!reuse->has_part || block >= reuse->part.tag_count)
+        return false;
+    uint64_t left = reuse->part.size - reuse->at;
+
+    return size == (left < BLOCK_PAGE ? left : BLOCK_PAGE) &&
+           memcmp(tag, reuse->part.tags + (size_t) block * BLOCK_TAG_SIZE, BLOCK_TAG_SIZE) == 0 &&
+           locate(reuse, size, place);
+}
+
+static enum cpam_status
+take_known(struct push_reuse *reuse, struct pack_fill *fill, const void *data, size_t size,
+           const struct place *place, struct cpam_err *err)
+{
+    struct manifest_extent extent = {
+        .size = size, .pack = -1, .frame = place->frame, .offset = place->offset};
+    bool goes_on = reuse->last_known && reuse->last_extent == place->extent;
+
+    if (place->pack >= 0)
+    {
+        extent.pack = place->pack + PUSH_PARENT_SHIFT;
+        push_known_use(reuse->spec.known, place->pack, place->last_frame);
+    }
+    reuse->last_known = true;
+    reuse->last_extent = place->extent;
+    reuse->bytes += size;
+    return pack_fill_known(fill, data, &extent, goes_on, err);
+}
+
+enum cpam_status
+push_reuse_feed(struct push_reuse *reuse, struct pack_fill *fill, const void *data, size_t size,
+                struct cpam_err *err)
+{
+    const uint32_t first = reuse->number * (reuse->spec.part_size / BLOCK_PAGE);
+    const uint8_t *bytes = data;
+    size_t sent = 0; /* what is before it has been given away */
+
+    for (size_t at = 0; at < size;)
+    {
+        size_t block = size - at < BLOCK_PAGE ? size - at : BLOCK_PAGE;
+        uint8_t tag[BLOCK_TAG_SIZE];
+        struct place place;
+
+        CPAM_TRY(block_tag(reuse->tags, reuse->file, first + (uint32_t) (reuse->at / BLOCK_PAGE),
+                           bytes + at, block, tag, err));
+        CPAM_TRY(cpam_buf_append(&reuse->note, tag, sizeof(tag), PUSH_RECORD_MAX, err));
+        reuse->tag_count++;
+        if (is_known(reuse, tag, block, &place))
+        {
+            CPAM_TRY(pack_fill_append(fill, bytes + sent, at - sent, err));
+            CPAM_TRY(take_known(reuse, fill, bytes + at, block, &place, err));
+            sent = at + block;
+        }
+        else
+            reuse->last_known = false;
+        at += block;
+        reuse->at += block;
+    }
+    return pack_fill_append(fill, bytes + sent, size - sent, err);
+}
+
+const void *
+push_reuse_note(struct push_reuse *reuse, size_t *size)
+{
+    struct push_part fixed;
+
+    memcpy(&fixed, reuse->note.data, sizeof(fixed));
+    fixed.tag_count = reuse->tag_count;
+    memcpy(reuse->note.data, &fixed, sizeof(fixed));
+    *size = reuse->note.size;
+    return reuse->note.data;
+}
+
+const uint8_t *
+push_note_tags(const void *note, size_t size, size_t *count)
+{
+    struct push_part fixed;
+
+    *count = 0;
+    if (size < sizeof(fixed))
+        return NULL;
+    memcpy(&fixed, note, sizeof(fixed));
+    *count = fixed.tag_count;
+    return (const uint8_t *) note + sizeof(fixed) + fixed.path_size;
+}
+
+uint64_t
+push_reuse_bytes(const struct push_reuse *reuse)
+{
+    return reuse->bytes;
+}
