@@ -15,6 +15,7 @@
 #include "cli/repository.h"
 #include "io/pace.h"
 #include "push_backup.h"
+#include "push_priority.h"
 #include "worker/worker.h"
 
 struct base_push_options
@@ -23,8 +24,12 @@ struct base_push_options
     uint64_t workers;     /* 0: as configured */
     int64_t archive_wait; /* us; 0: as configured */
     uint64_t max_rate;    /* bytes a second; RATE_CONFIGURED: as configured */
+    uint64_t nice;        /* NICE_CONFIGURED: as configured */
+    const char *ionice;   /* NULL: as configured */
     const char *checkpoint;
 };
+
+#define NICE_CONFIGURED UINT64_MAX
 
 #define RATE_CONFIGURED UINT64_MAX
 #define RATE_MIN        ((uint64_t) PACE_TAKE_MAX) /* less would make single requests take forever */
@@ -39,6 +44,10 @@ static const struct option_def rows[] = {
      0, INT64_C(86400000000), NULL, "wait this long for the WAL it needs (base.archive_wait)"},
     {"max-rate", 0, OPTION_SIZE, "SIZE", offsetof(struct base_push_options, max_rate), 0, RATE_MAX,
      NULL, "read and send at most SIZE bytes a second (base.max_rate)"},
+    {"nice", 0, OPTION_COUNT, "N", offsetof(struct base_push_options, nice), 0, 19, NULL,
+     "leave the processor to others: niceness N (base.nice)"},
+    {"ionice", 0, OPTION_CHOICE, "CLASS", offsetof(struct base_push_options, ionice), 0, 0,
+     "none|best-effort|idle", "leave the disk to others (base.ionice)"},
     {"checkpoint", 0, OPTION_CHOICE, "HOW", offsetof(struct base_push_options, checkpoint), 0, 0,
      "fast|spread", "begin with a checkpoint at once, or spread out"},
 };
@@ -175,6 +184,17 @@ limit(const struct cli *cli, struct all *all, struct cpam_err *err)
     return pace_new(cli->io, rate, NULL, &all->send, err);
 }
 
+/* Before the first thread begins. */
+static void
+stand_back(const struct cli *cli)
+{
+    const struct base_push_options *options = cli->options;
+
+    push_priority(options->nice != NICE_CONFIGURED ? (int) options->nice
+                                                   : (int) cli->settings->base.nice,
+                  options->ionice != NULL ? options->ionice : cli->settings->base.ionice, NULL);
+}
+
 /* One that can't be opened does not keep the others from their backup. */
 static enum cpam_status
 open_all(struct cli *cli, struct all *all, struct cpam_err *err)
@@ -252,6 +272,7 @@ push_all(struct cli *cli, struct json_writer *json, struct cpam_err *err)
     const struct settings *settings = cli->settings;
     int64_t began = cli->io->ops->monotonic(cli->io);
 
+    stand_back(cli);
     CPAM_TRY(limit(cli, &all, err));
     CPAM_TRY(open_all(cli, &all, err));
     struct push_request request = {
@@ -303,6 +324,7 @@ defaults(void *options)
 
     push->checkpoint = "fast";
     push->max_rate = RATE_CONFIGURED;
+    push->nice = NICE_CONFIGURED;
 }
 
 int

@@ -94,6 +94,8 @@ struct settings
         unsigned workers;
         int64_t full_every, archive_wait; /* us */
         uint64_t pack_size, max_rate;
+        unsigned nice;
+        const char *ionice; /* none | best-effort | idle */
     } base;
 
     struct

@@ -118,7 +118,8 @@ const struct setting_def settings_table[] = {
     {"compression.base", SETTING_CHOICE, SETTING_OPTIONAL, RAW(base_codec),
      .choices = "none|lz4|zstd|gzip", .fallback = "zstd", .help = "For base backups."},
     {"compression.level", SETTING_NUMBER, SETTING_OPTIONAL, RAW(level), 0, 22, .fallback = "1",
-     .help = "How hard to compress; within what both methods take."},
+     .help = "How hard to compress: lz4 1 to 12 (from 3 on several times as slow), zstd 1 to 19, "
+             "gzip 1 to 9; within what both methods take."},
 
     {"wal.spool", SETTING_PATH, SETTING_OPTIONAL, OF(wal.spool), .fallback = "/var/spool/cpam",
      .help = "Folder for the worker's socket and for prefetched segments."},
@@ -176,6 +177,12 @@ const struct setting_def settings_table[] = {
      .choices = "warn|fail", .fallback = "warn", .help = "What a damaged page does: exit status 3, or no backup."},
     {"base.max_rate", SETTING_SIZE, SETTING_OPTIONAL, OF(base.max_rate), 0, (uint64_t) 1 << 50,
      .fallback = "0", .help = "Bytes a second a backup reads, and sends, at most; 0: no limit."},
+    {"base.nice", SETTING_NUMBER, SETTING_OPTIONAL, OF(base.nice), 0, 19, .fallback = "0",
+     .help = "Niceness of a backup: 19 leaves the processor to everybody else. A hint."},
+    {"base.ionice", SETTING_CHOICE, SETTING_OPTIONAL, OF(base.ionice),
+     .choices = "none|best-effort|idle", .fallback = "none",
+     .help = "A backup's turn at the disk: best-effort is the last of those that get one, idle gets "
+             "what nobody wants. A hint, which not every scheduler of disks takes."},
     {"base.archive_wait", SETTING_DURATION, SETTING_OPTIONAL, OF(base.archive_wait), 1000000,
      7 * DAY, .fallback = "10m",
      .help = "How long to wait for the WAL that makes the backup consistent."},

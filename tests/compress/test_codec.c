@@ -3,6 +3,8 @@
  */
 #include "suite.h"
 
+#include <stdio.h>
+
 #include <zlib.h>
 #include <zstd.h>
 
@@ -180,6 +182,49 @@ START_TEST(levels_are_bounded)
 }
 END_TEST
 
+/* Rows of a table, more or less: numbers that go up, words that come again. */
+static size_t
+rows(uint8_t *out, size_t size)
+{
+    uint32_t state = 1;
+    size_t used = 0;
+
+    for (unsigned row = 0; used + 80 < size; row++)
+    {
+        state = state * 1664525u + 1013904223u;
+        used += (size_t) snprintf(
+            (char *) out + used, size - used, "%u|%08x|%s|%u\n", row, state >> 8 & 0xFFFF,
+            row % 7 < 3 ? "shipped to the customer" : "waits for payment", state >> 28);
+    }
+    return used;
+}
+
+START_TEST(a_higher_level_compresses_harder)
+{
+    static const struct
+    {
+        enum codec_id id;
+        int from, to;
+    } levels[] = {{CODEC_LZ4, 1, 3}, {CODEC_LZ4, 3, 12}, {CODEC_ZSTD, 1, 19}, {CODEC_GZIP, 1, 9}};
+    static uint8_t data[256 << 10], out[256 << 10], back[256 << 10];
+    size_t size = rows(data, sizeof(data)), packed[2];
+    struct cpam_err err;
+
+    for (int i = 0; i < 2; i++)
+    {
+        CPAM_AUTO(codec_work_free) struct codec_work *work = NULL;
+
+        ck_ok(codec_work_new(levels[_i].id, i == 0 ? levels[_i].from : levels[_i].to, &work, &err),
+              &err);
+        ck_ok(codec_pack(work, data, size, out, sizeof(out), &packed[i], &err), &err);
+        ck_ok(codec_unpack(NULL, levels[_i].id, out, packed[i], back, size, &err), &err);
+        ck_assert_mem_eq(back, data, size);
+    }
+    ck_assert_uint_gt(packed[1], 0);
+    ck_assert_uint_lt(packed[1], packed[0]);
+}
+END_TEST
+
 START_TEST(impossible_sizes_are_refused)
 {
     uint8_t data[10] = {0}, back[10];
@@ -210,6 +255,7 @@ suite(void)
     tcase_add_test(tcase, second_zstd_frame_is_refused);
     tcase_add_test(tcase, names_are_known);
     tcase_add_test(tcase, levels_are_bounded);
+    tcase_add_loop_test(tcase, a_higher_level_compresses_harder, 0, 4);
     tcase_add_test(tcase, impossible_sizes_are_refused);
     suite_add_tcase(suite, tcase);
     return suite;
