@@ -1,7 +1,9 @@
 /*
  * worker_lane.c - the threads that push into one repository.
  *
- * Each keeps its connection open from file to file.  A repository that fails is left alone for a
+ * Each keeps its connection open from file to file.  As many connections are made as the way to the
+ * store is long: while threads wait for the processors, further ones would only wait with them; where
+ * all wait for the store, their number doubles.  A repository that fails is left alone for a
  * while, longer each time, by what nobody asked for; what the server asks for is tried at once, and
  * the server itself asks less and less often.
  */
@@ -17,6 +19,7 @@ enum
     ANSWER_MARGIN = 250 * 1000, /* us before the caller's time is over */
     SLOW_LINK = 512 << 10,      /* bytes a second that a large file may take */
     USUAL_LINK = 1 << 20,       /* bytes a second below which a caller's time need not suffice */
+    CONNECTING = 2,             /* at a time; more where more are open */
     PAUSE = 1000000,            /* us, at most, without anything to do */
     DRAIN_PAUSE = 10 * 1000000  /* us between looks at an empty backlog */
 };
@@ -58,6 +61,20 @@ struct pushing
     bool wrong; /* the file is, whatever the repository */
 };
 
+/* With the lock held: what its lane counts. */
+static void
+count_thread(struct worker *worker, struct lane_thread *thread, bool is_open, bool connecting)
+{
+    struct lane *lane = thread->lane;
+
+    if (thread->connecting && !connecting)
+        pthread_cond_broadcast(&worker->work); /* the next one may */
+    lane->open = lane->open - thread->is_open + is_open;
+    lane->connecting = lane->connecting - thread->connecting + connecting;
+    thread->is_open = is_open;
+    thread->connecting = connecting;
+}
+
 /* Somebody made the repository anew, perhaps: what is known of the old one counts no longer. */
 static void
 forget_former(struct worker *worker, struct lane_thread *thread)
@@ -65,6 +82,7 @@ forget_former(struct worker *worker, struct lane_thread *thread)
     struct lane *lane = thread->lane;
 
     pthread_mutex_lock(&worker->lock);
+    count_thread(worker, thread, thread->connection.repo != NULL, false);
     if (thread->connection.number > lane->number)
     {
         lane->number = thread->connection.number;
@@ -268,12 +286,14 @@ run_job(struct worker *worker, struct lane_thread *thread, struct job *job)
 
     push.deadline = time_for(worker, job, large ? worker->segment_size : 0);
     thread->hangs_at = push.deadline.at + WORKER_GRACE;
+    count_thread(worker, thread, thread->connection.repo != NULL, thread->connection.repo == NULL);
     pthread_mutex_unlock(&worker->lock);
     enum cpam_status status = push_file(&push, &err);
     if (status != CPAM_OK)
         err.status = status;
     pthread_mutex_lock(&worker->lock);
     thread->hangs_at = 0;
+    count_thread(worker, thread, thread->connection.repo != NULL, false);
     report(&push, status, &err);
     handoff_server_wake(worker->server);
 }
@@ -298,6 +318,7 @@ drain(struct worker *worker, struct lane_thread *thread)
     pthread_mutex_lock(&worker->lock);
     now = worker->io->ops->monotonic(worker->io);
     thread->hangs_at = 0;
+    count_thread(worker, thread, thread->connection.repo != NULL, false);
     lane->draining = false;
     lane->next_drain = more ? now : now + DRAIN_PAUSE;
     if (status != CPAM_OK)
@@ -308,16 +329,29 @@ drain(struct worker *worker, struct lane_thread *thread)
     return more;
 }
 
-/* With the lock held.  A thread without a connection leaves a job to one that waits with one. */
+/* With the lock held: would another connection carry more? */
+static bool
+room_for_another(struct worker *worker, const struct lane *lane)
+{
+    pthread_mutex_lock(&worker->gate_lock);
+    bool crowded = worker->gate_waiting > 0;
+    pthread_mutex_unlock(&worker->gate_lock);
+    return !crowded && lane->connecting < (lane->open > CONNECTING ? lane->open : CONNECTING);
+}
+
+/* With the lock held.  A thread without a connection leaves a job to one that waits with one; what
+   somebody asked for waits for nothing else. */
 static struct job *
 take(struct worker *worker, const struct lane_thread *thread)
 {
     const struct lane *lane = thread->lane;
-    int64_t now = worker->io->ops->monotonic(worker->io);
+    bool is_open = thread->connection.repo != NULL;
+    bool ahead = worker->ahead && worker->io->ops->monotonic(worker->io) >= lane->not_before;
 
-    if (thread->connection.repo == NULL && lane->connected > 0)
+    if (!is_open && lane->connected > 0)
         return NULL;
-    return queue_take(worker->queue, lane->index, worker->ahead && now >= lane->not_before);
+    return queue_take(worker->queue, lane->index,
+                      ahead && (is_open || room_for_another(worker, lane)));
 }
 
 void

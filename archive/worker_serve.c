@@ -249,8 +249,10 @@ enter_gate(void *arg)
     struct worker *worker = arg;
 
     pthread_mutex_lock(&worker->gate_lock);
+    worker->gate_waiting++;
     while (worker->gate_free == 0)
         pthread_cond_wait(&worker->gate_room, &worker->gate_lock);
+    worker->gate_waiting--;
     worker->gate_free--;
     pthread_mutex_unlock(&worker->gate_lock);
 }
@@ -285,7 +287,7 @@ static enum cpam_status
 set_up_lanes(struct worker *worker, struct cpam_err *err)
 {
     const struct settings *settings = worker->settings;
-    size_t each = settings->wal.push_workers * (size_t) 4;
+    size_t each = settings->wal.push_workers * (size_t) 8;
 
     worker->lane_count = settings->repository_count;
     if (each > WORKER_THREADS)

@@ -21,7 +21,7 @@
 
 enum
 {
-    WORKER_THREADS = 16,        /* of a lane, at most; and four for each of wal.push.workers */
+    WORKER_THREADS = 16,        /* of a lane, at most; and eight for each of wal.push.workers */
     WORKER_HISTORIES = 8,       /* timelines whose history is known to be in a repository */
     DRAIN_TIME = 30 * 1000000,  /* us of draining a backlog at a time */
     WORKER_GRACE = 10 * 1000000 /* us beyond its deadline, until a job is taken to hang for ever */
@@ -42,6 +42,8 @@ struct lane
     int64_t not_before;   /* us, monotonic: no look-ahead before then */
     struct cpam_err last; /* while failing */
     size_t connected;     /* threads that wait with an open connection */
+    size_t open;          /* threads that have one */
+    size_t connecting;    /* threads that make one */
     bool draining;        /* one of its threads works on the backlog */
     int64_t next_drain;   /* us, monotonic */
     uint64_t number;      /* of the connections that the rest is about */
@@ -60,7 +62,8 @@ struct lane_thread
 {
     struct lane *lane;
     struct repository_connection connection;
-    int64_t hangs_at; /* with the lock held; 0: it does nothing */
+    int64_t hangs_at;         /* with the lock held; 0: it does nothing */
+    bool is_open, connecting; /* with the lock held: counted in the lane's */
 };
 
 struct asker
@@ -98,6 +101,7 @@ struct worker
     pthread_mutex_t gate_lock;
     pthread_cond_t gate_room;
     unsigned gate_free; /* of wal.push.workers */
+    unsigned gate_waiting;
     struct wal_gate gate;
 };
 

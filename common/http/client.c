@@ -29,6 +29,7 @@ struct client
     char *ca_file;
     struct http_options options; /* its texts are not used after http_client_new() */
     bool no_continue; /* this server answers without "100 Continue": asking for it costs a second */
+    bool taken;       /* the last body was: the next one goes out without asking for it first */
     char why[CURL_ERROR_SIZE];
 };
 
@@ -221,9 +222,10 @@ headers_of(const struct client *client, const struct http_request *request, stru
            struct cpam_err *err)
 {
     CPAM_TRY(slist_add(out, "Accept:", err));
-    /* else libcurl asks before each body beyond 1 MiB: worth it where the server answers, since a
-       refusal then comes before the body; where it does not, each request waits a second */
-    if (client->no_continue || request->body.size == 0)
+    /* else libcurl asks before each body beyond 1 MiB: worth it where a refusal may come, which then
+       comes before the body; in a row of bodies that are taken it is a round trip for each, and where
+       the server does not answer a second */
+    if (client->no_continue || client->taken || request->body.size == 0)
         CPAM_TRY(slist_add(out, "Expect:", err));
     for (size_t i = 0; i < request->header_count; i++)
     {
@@ -293,9 +295,11 @@ client_send(struct http *http, const struct http_request *request, struct http_r
 
     CURLcode code = curl_easy_perform(client->curl);
     curl_easy_reset(client->curl); /* nothing in it points to this frame any more */
-    if (request->body.size > 1 << 20 && transfer.headers_ended && !transfer.saw_continue &&
-        http_is_success(reply->status))
+    if (request->body.size > 1 << 20 && !client->taken && transfer.headers_ended &&
+        !transfer.saw_continue && http_is_success(reply->status))
         client->no_continue = true;
+    if (request->body.size > 0)
+        client->taken = code == CURLE_OK && http_is_success(reply->status);
     if (code != CURLE_OK)
         return curl_refused(client, &transfer, code);
     if (transfer.failed != CPAM_OK)

@@ -159,6 +159,37 @@ for _fault in ("stall_in_body", "reset_in_body", "short", "error_200", 503):
     globals()[f"test_P1_P11_what_is_there_and_a_store_that_answers_with_{_fault}"] = _again(_fault)
 
 
+# -- a long way ---
+
+def test_P9_ask10_a_store_far_away_gets_more_at_a_time(t):
+    """Threads that wait for the store leave the processors to others: with two workers, more than eight
+    segments are under way at once."""
+    w, store = bucket(t, push="workers: 2")
+    names = [w.segment(number) for number in range(1, 61)]
+    ready(w, *names)
+    lock, now, most = threading.Lock(), set(), [0]
+    enough = threading.Event()
+
+    def before(request):
+        one = request.key[-24:]
+        if request.method != "PUT" or one not in names:
+            return
+        with lock:
+            now.add(one)
+            most[0] = max(most[0], len(now))
+            if len(now) > 8:
+                enough.set()
+        enough.wait(60)  # none is answered before more than eight have been asked for
+        with lock:
+            now.discard(one)
+
+    store.before = before
+    for one in names:
+        w.expect(w.push(one), 0)
+    t.true(enough.is_set(), f"at most {most[0]} at a time")
+    t.true(all(stored(w, store, one) for one in names), "all are stored")
+
+
 # -- throttling --------------------------------------------------------------------------------------
 
 def test_S1_throttling_is_obeyed_and_everything_arrives(t):

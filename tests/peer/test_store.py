@@ -205,6 +205,25 @@ def test_a_server_that_never_says_continue_is_not_asked_again(t):
     t.equal(asked, [True, False, False], "parts that asked for 100-continue")
 
 
+def test_a_body_is_asked_for_only_until_one_was_taken_and_after_a_refusal(t):
+    """The answer to "may I" is a round trip: worth it where a refusal would come before the body."""
+    server, _, _ = stored(t)
+    path, body = peer.file(t, "large", 40_000_000, seed=3)
+    seen = []
+
+    def decide(request, _):
+        if "partNumber" not in request.argument:
+            return None
+        seen.append(request)
+        return 503 if len(seen) == 2 else None
+
+    server.fault = decide
+    peer.expect(t, peer.drive(server.endpoint, "stream", "k", path), "ok")
+    t.true(server.store.buckets["cpam"].current("k").body == body, "the object")
+    t.equal(["expect" in request.headers for request in seen], [True, False, True, False],
+            "parts that asked for 100-continue; the second one was refused")
+
+
 def test_S2_over_plain_http_the_payload_is_signed(t):
     server, _, _ = stored(t)
     puts = [request for request in server.requests if request.method == "PUT"]
