@@ -80,6 +80,8 @@ go_foreground(const struct call *call, struct cpam_err *err)
         arguments[count++] = "--within";
         arguments[count++] = within;
     }
+    /* 127, a loader's, would end the archiver */
+    CPAM_TRY(handoff_program_runs(call->program, err));
     execv(call->program, (char *const *) (uintptr_t) arguments);
     cpam_fail(err, CPAM_IO, errno, "could not run \"%s\"", call->program);
     cpam_err_hint(err, "it is installed beside cpam-wal-push and does its work; PostgreSQL keeps "

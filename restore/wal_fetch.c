@@ -64,6 +64,8 @@ become(const char **argv, struct cpam_err *err)
     CPAM_AUTO(free) char *program = NULL;
 
     CPAM_TRY(handoff_program_beside(FETCH_FRONT_BEHIND, &program, err));
+    /* 127, a loader's, would shut a standby down, and open a finishing server on the old timeline */
+    CPAM_TRY(handoff_program_runs(program, err));
     argv[0] = FETCH_FRONT_NAME;
     argv[1] = "--once";
     execv(program, (char *const *) (uintptr_t) argv);

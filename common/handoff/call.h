@@ -84,4 +84,7 @@ enum cpam_status handoff_ask(struct io *io, const struct handoff_question *quest
 enum cpam_status handoff_program_beside(const char *name, char **out,
                                         struct cpam_err *err) CPAM_CHECK;
 
+/* Before the caller becomes it by exec: does it start, with all its libraries?  One run of it. */
+enum cpam_status handoff_program_runs(const char *program, struct cpam_err *err) CPAM_CHECK;
+
 #endif
