@@ -83,6 +83,35 @@ pgconn_row(struct pgconn *conn, const char *sql, const char *const *parameters, 
     return CPAM_OK;
 }
 
+enum cpam_status
+pgconn_send(struct pgconn *conn, const char *command, struct cpam_err *err)
+{
+    return conn->ops->send(conn, command, err);
+}
+
+enum cpam_status
+pgconn_next(struct pgconn *conn, struct deadline deadline, enum pgconn_answer *kind,
+            struct pgrows **rows, struct cpam_err *err)
+{
+    *rows = NULL;
+    return conn->ops->next(conn, deadline, kind, rows, err);
+}
+
+enum cpam_status
+pgconn_copy_read(struct pgconn *conn, struct deadline deadline, const uint8_t **data, size_t *size,
+                 struct cpam_err *err)
+{
+    *data = NULL;
+    *size = 0;
+    return conn->ops->copy_read(conn, deadline, data, size, err);
+}
+
+bool
+pgconn_is_local(struct pgconn *conn)
+{
+    return conn->ops->is_local(conn);
+}
+
 int
 pgconn_backend_pid(struct pgconn *conn)
 {

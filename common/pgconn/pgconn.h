@@ -32,6 +32,15 @@ struct pgrows
 void pgrows_free(struct pgrows *rows);
 CPAM_SCOPED(pgrows_free, struct pgrows);
 
+/* What comes next of the answers to a replication command. */
+enum pgconn_answer
+{
+    PGCONN_ROWS,
+    PGCONN_COPY,    /* to be read with pgconn_copy_read() until it is over */
+    PGCONN_COMMAND, /* a part of it is through */
+    PGCONN_DONE     /* all of it: the session is free for another one */
+};
+
 struct pgconn;
 struct pgconn_ops
 {
@@ -40,6 +49,13 @@ struct pgconn_ops
                               struct cpam_err *err);
     int (*backend_pid)(struct pgconn *conn); /* as the connection itself was told */
     void (*free)(struct pgconn *conn);
+    /* of replication sessions only */
+    enum cpam_status (*send)(struct pgconn *conn, const char *command, struct cpam_err *err);
+    enum cpam_status (*next)(struct pgconn *conn, struct deadline deadline,
+                             enum pgconn_answer *kind, struct pgrows **rows, struct cpam_err *err);
+    enum cpam_status (*copy_read)(struct pgconn *conn, struct deadline deadline,
+                                  const uint8_t **data, size_t *size, struct cpam_err *err);
+    bool (*is_local)(struct pgconn *conn);
 };
 struct pgconn
 {
@@ -68,6 +84,29 @@ enum cpam_status pgconn_query(struct pgconn *conn, const char *sql, const char *
 enum cpam_status pgconn_row(struct pgconn *conn, const char *sql, const char *const *parameters,
                             size_t count, size_t columns, struct deadline deadline,
                             struct pgrows **out, struct cpam_err *err) CPAM_CHECK;
+
+/*
+ * The same server for replication: pg_hba.conf has to let the user in for "replication", and the user
+ * needs that privilege.  It takes replication commands and nothing else, so the timeouts are switched
+ * off as it is opened (options of conninfo, or else of the environment, stay in force beside them).
+ */
+enum cpam_status pgconn_open_replication(struct io *io, const char *conninfo,
+                                         const char *application, struct deadline deadline,
+                                         struct pgconn **out, struct cpam_err *err) CPAM_CHECK;
+/* Sends a replication command.  Its answers are taken until PGCONN_DONE or a failure. */
+enum cpam_status pgconn_send(struct pgconn *conn, const char *command,
+                             struct cpam_err *err) CPAM_CHECK;
+/* *rows: with PGCONN_ROWS, the caller's; otherwise NULL.  CPAM_DEADLINE: not yet, ask again; other
+   failures as pgconn_query()'s. */
+enum cpam_status pgconn_next(struct pgconn *conn, struct deadline deadline,
+                             enum pgconn_answer *kind, struct pgrows **rows,
+                             struct cpam_err *err) CPAM_CHECK;
+/* The next message of a COPY, valid until the next call; *data NULL: it is over.  Failures as above. */
+enum cpam_status pgconn_copy_read(struct pgconn *conn, struct deadline deadline,
+                                  const uint8_t **data, size_t *size,
+                                  struct cpam_err *err) CPAM_CHECK;
+/* Does the connection stay on this host? */
+bool pgconn_is_local(struct pgconn *conn);
 
 int pgconn_backend_pid(struct pgconn *conn);
 void pgconn_free(struct pgconn *conn);

@@ -1,7 +1,7 @@
 /*
  * pgconn_libpq.c - a session through libpq, waited for with poll(2) so that a deadline holds.
  */
-#include "pgconn/pgconn.h"
+#include "pgconn/pgconn_libpq.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -17,11 +17,9 @@ enum
     CANCEL_TIME = 5 * 1000000 /* us for the server to confirm that a statement is cancelled */
 };
 
-struct pgconn_libpq
+enum
 {
-    struct pgconn base;
-    struct io *io;
-    PGconn *pg;
+    OPTIONS_MAX = 16 << 10
 };
 
 /* libpq's messages have several lines; a sentence of ours has one. */
@@ -43,9 +41,8 @@ one_line(const char *message, char *out, size_t cap)
     out[at] = '\0';
 }
 
-/* CPAM_DEADLINE when nothing came in time. */
-static enum cpam_status
-wait_for(struct pgconn_libpq *self, short events, struct deadline deadline, struct cpam_err *err)
+enum cpam_status
+libpq_wait(struct pgconn_libpq *self, short events, struct deadline deadline, struct cpam_err *err)
 {
     struct pollfd wait = {.fd = PQsocket(self->pg), .events = events};
     int64_t left = deadline_left(self->io, deadline);
@@ -70,8 +67,8 @@ notice(void *arg, const char *message)
     cpam_log(LOG_DEBUG, "database server: %s", text);
 }
 
-static enum cpam_status
-lost(const struct pgconn_libpq *self, const char *what, struct cpam_err *err)
+enum cpam_status
+libpq_lost(const struct pgconn_libpq *self, const char *what, struct cpam_err *err)
 {
     char text[1024];
 
@@ -82,7 +79,7 @@ lost(const struct pgconn_libpq *self, const char *what, struct cpam_err *err)
 static enum cpam_status
 not_reached(const struct pgconn_libpq *self, struct cpam_err *err)
 {
-    enum cpam_status status = lost(self, "could not connect to the database server", err);
+    enum cpam_status status = libpq_lost(self, "could not connect to the database server", err);
 
     cpam_err_hint(err, "is it started, and does postgresql.connection lead to it? (Debian: "
                        "pg_lsclusters shows servers and ports)");
@@ -129,8 +126,9 @@ is_farewell(const PGresult *result)
     return severity != NULL && (strcmp(severity, "FATAL") == 0 || strcmp(severity, "PANIC") == 0);
 }
 
-static enum cpam_status
-take_result(const PGresult *result, const char *sql, struct pgrows **out, struct cpam_err *err)
+enum cpam_status
+libpq_take_result(const PGresult *result, const char *sql, struct pgrows **out,
+                  struct cpam_err *err)
 {
     ExecStatusType status = PQresultStatus(result);
     char text[1024];
@@ -150,17 +148,16 @@ take_result(const PGresult *result, const char *sql, struct pgrows **out, struct
     return CPAM_REFUSED;
 }
 
-/* *out NULL: the statement is through. */
-static enum cpam_status
-next_result(struct pgconn_libpq *self, struct deadline deadline, PGresult **out,
-            struct cpam_err *err)
+enum cpam_status
+libpq_next_result(struct pgconn_libpq *self, struct deadline deadline, PGresult **out,
+                  struct cpam_err *err)
 {
     *out = NULL;
     while (PQisBusy(self->pg))
     {
-        CPAM_TRY(wait_for(self, POLLIN, deadline, err));
+        CPAM_TRY(libpq_wait(self, POLLIN, deadline, err));
         if (PQconsumeInput(self->pg) == 0)
-            return lost(self, "the connection to the database server is lost", err);
+            return libpq_lost(self, "the connection to the database server is lost", err);
     }
     *out = PQgetResult(self->pg);
     return CPAM_OK;
@@ -174,7 +171,7 @@ drain(struct pgconn_libpq *self, struct deadline deadline, struct cpam_err *err)
 
     do
     {
-        CPAM_TRY(next_result(self, deadline, &result, err));
+        CPAM_TRY(libpq_next_result(self, deadline, &result, err));
         PQclear(result);
     } while (result != NULL);
     return CPAM_OK;
@@ -201,8 +198,8 @@ libpq_query(struct pgconn *conn, const char *sql, const char *const *parameters,
     PGresult *result;
 
     if (PQsendQueryParams(self->pg, sql, (int) count, NULL, parameters, NULL, NULL, 0) == 0)
-        return lost(self, "the connection to the database server is lost", err);
-    status = next_result(self, deadline, &result, err);
+        return libpq_lost(self, "the connection to the database server is lost", err);
+    status = libpq_next_result(self, deadline, &result, err);
     if (status == CPAM_DEADLINE || status == CPAM_IO)
     {
         give_up(self);
@@ -210,9 +207,9 @@ libpq_query(struct pgconn *conn, const char *sql, const char *const *parameters,
     }
     if (status == CPAM_OK && (result == NULL || (PQresultStatus(result) == PGRES_FATAL_ERROR &&
                                                  PQstatus(self->pg) == CONNECTION_BAD)))
-        status = lost(self, "the connection to the database server is lost", err);
+        status = libpq_lost(self, "the connection to the database server is lost", err);
     else if (status == CPAM_OK)
-        status = take_result(result, sql, out, err);
+        status = libpq_take_result(result, sql, out, err);
     PQclear(result);
     /* a statement that commits may hang behind its result */
     drained = drain(self, deadline, &later);
@@ -237,6 +234,7 @@ libpq_free(struct pgconn *conn)
 {
     struct pgconn_libpq *self = (struct pgconn_libpq *) conn;
 
+    PQfreemem(self->message);
     PQfinish(self->pg);
     free(self);
 }
@@ -250,7 +248,8 @@ connect_by(struct pgconn_libpq *self, struct deadline deadline, struct cpam_err 
         return not_reached(self, err);
     while (state != PGRES_POLLING_OK)
     {
-        CPAM_TRY(wait_for(self, state == PGRES_POLLING_READING ? POLLIN : POLLOUT, deadline, err));
+        CPAM_TRY(
+            libpq_wait(self, state == PGRES_POLLING_READING ? POLLIN : POLLOUT, deadline, err));
         state = PQconnectPoll(self->pg);
         if (state == PGRES_POLLING_FAILED)
             return not_reached(self, err);
@@ -276,16 +275,18 @@ switch_timeouts_off(struct pgconn *conn, struct deadline deadline, struct cpam_e
     return CPAM_OK;
 }
 
-enum cpam_status
-pgconn_open(struct io *io, const char *conninfo, const char *application, struct deadline deadline,
-            struct pgconn **out, struct cpam_err *err)
+/* A session that is still to be told what it is for. */
+static enum cpam_status
+connect_to(struct io *io, const char *const *names, const char *const *values,
+           struct deadline deadline, struct pgconn **out, struct cpam_err *err)
 {
-    static const struct pgconn_ops ops = {libpq_query, libpq_backend_pid, libpq_free};
-    /* what the user wrote in conninfo comes later, and wins */
-    const char *const names[] = {
-        "fallback_application_name", "keepalives_idle", "keepalives_interval",
-        "keepalives_count",          "dbname",          NULL};
-    const char *const values[] = {application, "60", "10", "6", conninfo, NULL};
+    static const struct pgconn_ops ops = {.query = libpq_query,
+                                          .backend_pid = libpq_backend_pid,
+                                          .free = libpq_free,
+                                          .send = libpq_send,
+                                          .next = libpq_next,
+                                          .copy_read = libpq_copy_read,
+                                          .is_local = libpq_is_local};
     struct pgconn_libpq *self = calloc(1, sizeof(*self));
 
     *out = NULL;
@@ -299,7 +300,66 @@ pgconn_open(struct io *io, const char *conninfo, const char *application, struct
         return cpam_fail(err, CPAM_NO_MEMORY, 0, "no memory for a database connection");
     CPAM_TRY(connect_by(self, deadline, err));
     PQsetNoticeProcessor(self->pg, notice, NULL);
+    *out = CPAM_STEAL(conn);
+    return CPAM_OK;
+}
+
+enum cpam_status
+pgconn_open(struct io *io, const char *conninfo, const char *application, struct deadline deadline,
+            struct pgconn **out, struct cpam_err *err)
+{
+    /* what the user wrote in conninfo comes later, and wins */
+    const char *const names[] = {
+        "fallback_application_name", "keepalives_idle", "keepalives_interval",
+        "keepalives_count",          "dbname",          NULL};
+    const char *const values[] = {application, "60", "10", "6", conninfo, NULL};
+    CPAM_AUTO(pgconn_free) struct pgconn *conn = NULL;
+
+    *out = NULL;
+    CPAM_TRY(connect_to(io, names, values, deadline, &conn, err));
     CPAM_TRY(switch_timeouts_off(conn, deadline, err));
     *out = CPAM_STEAL(conn);
     return CPAM_OK;
+}
+
+/* The options of conninfo or of the environment, and behind them ours, which win. */
+static enum cpam_status
+replication_options(const char *conninfo, struct cpam_buf *out, struct cpam_err *err)
+{
+    PQconninfoOption *parsed = PQconninfoParse(conninfo, NULL);
+    const char *theirs = getenv("PGOPTIONS");
+
+    for (PQconninfoOption *at = parsed; at != NULL && at->keyword != NULL; at++)
+        if (strcmp(at->keyword, "options") == 0 && at->val != NULL)
+            theirs = at->val;
+    enum cpam_status status =
+        cpam_buf_printf(out, OPTIONS_MAX, err,
+                        "%s -c statement_timeout=0 -c lock_timeout=0 -c idle_session_timeout=0 "
+                        "-c idle_in_transaction_session_timeout=0",
+                        theirs == NULL ? "" : theirs);
+    PQconninfoFree(parsed);
+    return status;
+}
+
+enum cpam_status
+pgconn_open_replication(struct io *io, const char *conninfo, const char *application,
+                        struct deadline deadline, struct pgconn **out, struct cpam_err *err)
+{
+    const char *const names[] = {"fallback_application_name",
+                                 "keepalives_idle",
+                                 "keepalives_interval",
+                                 "keepalives_count",
+                                 "dbname",
+                                 "options",
+                                 "replication",
+                                 NULL};
+    CPAM_AUTO(cpam_buf_clear) struct cpam_buf options = {0};
+
+    *out = NULL;
+    CPAM_TRY(replication_options(conninfo, &options, err));
+    const char *text = cpam_buf_text(&options);
+    if (text == NULL)
+        return cpam_fail(err, CPAM_NO_MEMORY, 0, "no memory for a database connection");
+    const char *const values[] = {application, "60", "10", "6", conninfo, text, "true", NULL};
+    return connect_to(io, names, values, deadline, out, err);
 }

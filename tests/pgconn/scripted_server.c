@@ -131,31 +131,33 @@ read_all(int fd, uint8_t *out, size_t size)
 }
 
 static void
-say_rows(const struct answer *answer)
+say_row_description(size_t columns)
 {
-    size_t start;
+    size_t start = message('T');
 
-    if (answer->columns == 0)
-        say('n', "", 0);
-    else
+    add_u16((uint16_t) columns);
+    for (size_t i = 0; i < columns; i++)
     {
-        start = message('T');
-        add_u16((uint16_t) answer->columns);
-        for (size_t i = 0; i < answer->columns; i++)
-        {
-            add("c", 2);
-            add("\0\0\0\0\0\0\0\0\0\x19\xff\xff\xff\xff\xff\xff\0\0", 18); /* text */
-        }
-        message_end(start);
+        add("c", 2);
+        add("\0\0\0\0\0\0\0\0\0\x19\xff\xff\xff\xff\xff\xff\0\0", 18); /* text */
     }
-    for (size_t row = 0; row < answer->rows; row++)
+    message_end(start);
+}
+
+/* values NULL: each is "x". */
+static void
+say_rows(size_t rows, size_t columns, const char *const *values)
+{
+    if (columns > 0)
+        say_row_description(columns);
+    for (size_t row = 0; row < rows; row++)
     {
-        start = message('D');
-        add_u16((uint16_t) answer->columns);
-        for (size_t i = 0; i < answer->columns; i++)
+        size_t start = message('D');
+
+        add_u16((uint16_t) columns);
+        for (size_t i = 0; i < columns; i++)
         {
-            const char *value =
-                answer->values == NULL ? "x" : answer->values[row * answer->columns + i];
+            const char *value = values == NULL ? "x" : values[row * columns + i];
 
             add_u32(value == NULL ? UINT32_MAX : (uint32_t) strlen(value));
             if (value != NULL)
@@ -168,9 +170,39 @@ say_rows(const struct answer *answer)
 
 /* False: the session is over. */
 static bool
+answer_command(int fd, const struct answer *answer)
+{
+    bool lives = true;
+
+    for (size_t i = 0; i < answer->step_count && lives; i++)
+    {
+        const struct step *step = &answer->steps[i];
+
+        switch (step->kind)
+        {
+        case STEP_ROWS: say_rows(step->rows, step->columns, step->values); break;
+        case STEP_COPY_OUT: say('H', "\0\0\0", 3); break;
+        case STEP_DATA: say('d', step->data, step->size); break;
+        case STEP_COPY_DONE: say('c', "", 0); break;
+        case STEP_ERROR: complaint('E', "ERROR", step->data, NULL); break;
+        case STEP_FATAL:
+            complaint('E', "FATAL", step->data, NULL);
+            lives = false;
+            break;
+        case STEP_HANG_UP: lives = false; break;
+        case STEP_SILENCE: return send_all(fd);
+        }
+    }
+    if (lives)
+        say('Z', "I", 1);
+    return send_all(fd) && lives;
+}
+
+/* False: the session is over. */
+static bool
 answer_statement(struct scripted_server *server, int fd, const char *sql)
 {
-    static const struct answer set = {"", ANSWER_ROWS, 0, 0, NULL, NULL, NULL, NULL};
+    static const struct answer set = {.sql = "", .kind = ANSWER_ROWS};
     const struct answer *answer = &set;
     size_t used = strlen(server->statements);
 
@@ -180,6 +212,8 @@ answer_statement(struct scripted_server *server, int fd, const char *sql)
             answer = &server->answers[i];
     if (answer->kind == ANSWER_HANG_UP)
         return false;
+    if (answer->kind == ANSWER_STREAM)
+        return answer_command(fd, answer);
     if (answer->kind == ANSWER_UNTIL_CANCELLED)
         return true; /* the cancel request's arrival says more */
     if (answer->notice != NULL)
@@ -188,7 +222,9 @@ answer_statement(struct scripted_server *server, int fd, const char *sql)
     {
         say('1', "", 0);
         say('2', "", 0);
-        say_rows(answer);
+        if (answer->columns == 0)
+            say('n', "", 0);
+        say_rows(answer->rows, answer->columns, answer->values);
     }
     else
         complaint('E', answer->kind == ANSWER_FATAL ? "FATAL" : "ERROR", answer->message,
@@ -220,6 +256,7 @@ serve_message(struct scripted_server *server, int fd)
         server->parameters = be16_get(body + 4);
         return true;
     case 'S': return answer_statement(server, fd, sql);
+    case 'Q': return answer_statement(server, fd, (const char *) body);
     case 'X': return false;
     default: return true;
     }
@@ -230,6 +267,7 @@ greet(struct scripted_server *server, int fd, const uint8_t *names, size_t size)
 {
     uint8_t key[8];
 
+    memset(server->startup, 0, sizeof(server->startup));
     for (size_t i = 0; i < size && i + 1 < sizeof(server->startup); i++)
         server->startup[i] = names[i] == 0 ? ' ' : (char) names[i];
     if (server->mute)
@@ -248,9 +286,15 @@ greet(struct scripted_server *server, int fd, const uint8_t *names, size_t size)
     send_all(fd);
 }
 
-/* A new connection: a session, or a request to cancel the other one's statement.  The session's fd. */
-static int
-take(struct scripted_server *server, int session)
+/* The ordinary session, and the one for replication. */
+enum
+{
+    SESSIONS = 2
+};
+
+/* A new connection: a session, or a request to cancel the ordinary one's statement. */
+static void
+take(struct scripted_server *server, int sessions[SESSIONS])
 {
     static uint8_t body[MESSAGE_MAX];
     int fd = accept(server->listener, NULL, NULL);
@@ -260,52 +304,60 @@ take(struct scripted_server *server, int session)
         !read_all(fd, body, be32_get(head) - 8))
     {
         close(fd);
-        return session;
+        return;
     }
     if (be32_get(head + 4) != CANCEL_CODE)
     {
-        if (session >= 0)
-            close(session);
         greet(server, fd, body, be32_get(head) - 8);
-        return fd;
+        int *session = &sessions[strstr(server->startup, "replication ") != NULL];
+
+        if (*session >= 0)
+            close(*session);
+        *session = fd;
+        return;
     }
     if (be32_get(body) == SERVER_PID && be32_get(body + 4) == SERVER_SECRET)
     {
         server->cancels++;
         complaint('E', "ERROR", "canceling statement due to user request", NULL);
         say('Z', "I", 1);
-        send_all(session);
+        send_all(sessions[0]);
     }
     close(fd);
-    return session;
 }
 
 static void *
 serve(void *arg)
 {
     struct scripted_server *server = arg;
-    int session = -1;
+    int sessions[SESSIONS] = {-1, -1};
 
     for (;;)
     {
-        struct pollfd fds[3] = {{.fd = server->stop[0], .events = POLLIN},
-                                {.fd = server->listener, .events = POLLIN},
-                                {.fd = session, .events = POLLIN}};
+        struct pollfd fds[2 + SESSIONS] = {{.fd = server->stop[0], .events = POLLIN},
+                                           {.fd = server->listener, .events = POLLIN},
+                                           {.fd = sessions[0], .events = POLLIN},
+                                           {.fd = sessions[1], .events = POLLIN}};
 
-        if (poll(fds, 3, -1) < 0)
+        if (poll(fds, 2 + SESSIONS, -1) < 0)
             continue;
         if (fds[0].revents != 0)
             break;
         if (fds[1].revents != 0)
-            session = take(server, session);
-        else if (fds[2].revents != 0 && !serve_message(server, session))
         {
-            close(session);
-            session = -1;
+            take(server, sessions);
+            continue;
         }
+        for (size_t i = 0; i < SESSIONS; i++)
+            if (fds[2 + i].revents != 0 && !serve_message(server, sessions[i]))
+            {
+                close(sessions[i]);
+                sessions[i] = -1;
+            }
     }
-    if (session >= 0)
-        close(session);
+    for (size_t i = 0; i < SESSIONS; i++)
+        if (sessions[i] >= 0)
+            close(sessions[i]);
     return NULL;
 }
 
