@@ -124,17 +124,6 @@ tell_json(struct json_writer *json, const char *repository, const struct backup_
     json_end(json);
 }
 
-/* What is configured and not built yet is refused, never passed over. */
-static enum cpam_status
-check_settings(const struct settings *settings, struct cpam_err *err)
-{
-    if (strcmp(settings->base.source, "stream") == 0)
-        return cpam_fail(err, CPAM_USAGE, 0,
-                         "base.source: stream is not built yet; run cpam-base-push on the "
-                         "database host");
-    return CPAM_OK;
-}
-
 /* The repositories of one push: opened, and what became of the backup in each. */
 struct all
 {
@@ -297,7 +286,6 @@ run(struct cli *cli, struct cpam_err *err)
     CPAM_AUTO(cpam_buf_clear) struct cpam_buf text = {0};
     struct json_writer json = {.buf = &text, .limit = 1 << 20, .pretty = true};
 
-    CPAM_TRY(check_settings(cli->settings, err));
     watch_signals();
     json_begin_object(&json, NULL);
     json_put_u64(&json, "version", 1);
@@ -334,9 +322,11 @@ main(int argc, char **argv)
         .name = "cpam-base-push",
         .summary = "back a running database cluster up",
         .usage = usage,
-        .details = "Runs on the database host and reads the data directory while the server "
-                   "writes to it. The backup exists only once every WAL segment it needs has been "
-                   "seen in the repository; until then, and after any failure, there is none.",
+        .details =
+            "Reads the data directory while the server writes to it, or takes it from another host "
+            "over a replication connection. The backup exists only once every WAL segment it "
+            "needs has been seen in the repository; until then, and after any failure, there "
+            "is none.",
         .options = {rows, sizeof(rows) / sizeof(rows[0])},
         .options_size = sizeof(struct base_push_options),
         .defaults = defaults,

@@ -11,33 +11,25 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "backup_source.h"
 #include "base/log.h"
 #include "base/text.h"
-#include "cli/control_file.h"
-#include "io/control_load.h"
 #include "io/file.h"
 #include "page_report.h"
 #include "push_config.h"
-#include "push_copy.h"
 #include "push_lock.h"
 #include "push_manifest.h"
 #include "push_primary.h"
-#include "push_session.h"
 #include "push_wal.h"
 #include "repo/backup_fence.h"
-
-#define CONNECT_TIME INT64_C(30000000) /* us */
 
 struct push
 {
     const struct push_request *request;
     const struct push_targets *targets;
     struct backup_summary summary; /* what is the same in all of them */
-    struct pgconn *conn;
+    struct backup_source *source;
     struct pgconn *primary; /* of the standby that is backed up; NULL: it can't be asked */
-    struct cpam_buf conninfo;
-    struct server_facts facts;
-    struct control control; /* as it was before the start */
     struct push_lock *lock;
     struct plan *plan;
     struct push_base *base;
@@ -49,9 +41,6 @@ struct push
     struct running *running; /* in cpam-info; or NULL */
     struct backup_start start;
     struct backup_stop stop;
-    char *pg_wal; /* where it lies if it is a link, or NULL */
-    uint64_t control_part;
-    bool has_control;
 };
 
 static void
@@ -63,15 +52,12 @@ push_clear_scoped_(struct push *push)
     progress_free(push->progress);
     running_end(push->running);
     pack_set_free(push->packs);
+    backup_source_free(push->source);
     push_base_free(push->base);
     plan_free(push->plan);
-    pgconn_free(push->conn); /* a server still in backup mode ends it now */
     pgconn_free(push->primary);
-    cpam_buf_clear(&push->conninfo);
-    server_facts_clear(&push->facts);
     cpam_buf_clear(&push->stop.label_text);
     cpam_buf_clear(&push->stop.map_text);
-    free(push->pg_wal);
     push_lock_free(push->lock);
 }
 
@@ -80,22 +66,16 @@ static enum cpam_status
 meet(struct push *push, struct cpam_err *err)
 {
     const struct push_request *request = push->request;
-    const char *data = request->settings->postgresql.data;
-    bool standby = strcmp(request->settings->base.from, "standby") == 0;
-    const char *connection = standby ? request->settings->postgresql.standby_connection
-                                     : request->settings->postgresql.connection;
-    uint8_t bytes[CONTROL_FILE_SIZE];
+    const struct backup_source_spec spec = {request->io, request->settings, request->stopped};
 
-    if (connection[0] == '\0')
-        connection = "dbname=postgres";
-    CPAM_TRY(postmaster_conninfo(request->io, data, connection, &push->conninfo, err));
-    CPAM_TRY(pgconn_open(request->io, cpam_buf_text(&push->conninfo), "cpam-base-push",
-                         deadline_after(request->io, CONNECT_TIME), &push->conn, err));
-    CPAM_TRY(server_check(request->io, push->conn, data, standby, &push->facts, err));
-    CPAM_TRY(control_load(request->io, data, bytes, &push->control, err));
-    push_targets_meet(push->targets, push->facts.sysid, push->control.segment_size);
-    CPAM_TRY(push_config_read(request->io, data, push->facts.version_num / 10000,
-                              push->facts.settings, &push->config, err));
+    CPAM_TRY(backup_source_new(&spec, &push->source, err));
+    CPAM_TRY(push->source->ops->meet(push->source, err));
+    push_targets_meet(push->targets, push->source->facts.sysid, push->source->control.segment_size);
+    /* the paths a server on another host tells are that host's */
+    if (push->source->data != NULL)
+        CPAM_TRY(push_config_read(request->io, push->source->data,
+                                  push->source->facts.version_num / 10000,
+                                  push->source->facts.settings, &push->config, err));
     if (push_config_incomplete(push->config))
         *request->attention = true;
     return CPAM_OK;
@@ -140,13 +120,13 @@ choose(struct push *push, struct cpam_err *err)
                                   .targets = push->targets,
                                   .mode = request->mode,
                                   .full_every = settings->base.full_every,
-                                  .sysid = push->facts.sysid,
+                                  .sysid = push->source->facts.sysid,
                                   .part_size = (uint32_t) plan_part_size(push->plan)};
     char *label = push->summary.label;
 
     CPAM_TRY(push_base_choose(request->io, &base, &push->base, err));
     struct push_reservation what = {.prefix = settings->base.label_prefix,
-                                    .sysid = push->facts.sysid,
+                                    .sysid = push->source->facts.sysid,
                                     .parents = push->base->parents};
     CPAM_TRY(push_targets_reserve(request->io, push->targets, &what, label, err));
     push_base_stays(push->base);
@@ -172,8 +152,11 @@ begin(struct push *push, struct cpam_err *err)
     char *label = push->summary.label;
 
     CPAM_TRY(file_make_dirs(request->io, settings->state, 0700, err));
-    CPAM_TRY(push_lock_take(request->io, settings->state, push->facts.sysid, &push->lock, err));
+    CPAM_TRY(
+        push_lock_take(request->io, settings->state, push->source->facts.sysid, &push->lock, err));
     CPAM_TRY(plan_new(request->io, settings->state, &push->plan, err));
+    if (push->source->part_size != 0)
+        plan_set_part_size(push->plan, push->source->part_size);
     CPAM_TRY(choose(push, err));
     for (size_t i = 0; i < push->targets->count; i++)
         if (push->targets->items[i].status == CPAM_OK)
@@ -185,73 +168,29 @@ begin(struct push *push, struct cpam_err *err)
     show(push);
     struct pack_set_spec packs = {.label = label,
                                   .attempt = push->base->head.attempt,
-                                  .sysid = push->facts.sysid,
+                                  .sysid = push->source->facts.sysid,
                                   .pack_size = settings->base.pack_size,
                                   .state = settings->state,
                                   .repos = push->targets->count,
                                   .noted = note_pack,
                                   .arg = push->base};
     CPAM_TRY(pack_set_new(request->io, &packs, &push->packs, err));
-    CPAM_TRY(backup_start(request->io, push->conn, &push->facts, label, request->fast, &push->start,
-                          err));
-    return backup_start_check(request->io, settings->postgresql.data, &push->start, err);
-}
-
-static enum cpam_status
-note_entry(void *arg, const struct source_entry *entry, struct cpam_err *err)
-{
-    struct push *push = arg;
-    uint64_t part;
-
-    if (*push->request->stopped != 0)
-        return cpam_fail(err, CPAM_CANCELLED, 0, "the backup was stopped");
-    CPAM_TRY(plan_add(push->plan, entry, &part, err));
-    if (entry->kind == MANIFEST_FILE && strcmp(entry->path, PUSH_CONTROL_PATH) == 0)
-    {
-        push->control_part = part;
-        push->has_control = true;
-    }
-    if (entry->target != NULL && strcmp(entry->path, "pg_wal") == 0)
-    {
-        push->pg_wal = strdup(entry->target);
-        if (push->pg_wal == NULL)
-            return cpam_fail(err, CPAM_NO_MEMORY, 0, "no memory for a path");
-    }
-    return CPAM_OK;
-}
-
-static enum cpam_status
-plan_files(struct push *push, struct cpam_err *err)
-{
-    const struct push_request *request = push->request;
-    char version[64];
-    struct source source = {.io = request->io,
-                            .data = request->settings->postgresql.data,
-                            .version_dir = version,
-                            .fn = note_entry,
-                            .arg = push};
-
-    snprintf(version, sizeof(version), "PG_%u_%" PRIu32, push->control.major,
-             push->control.catalog_version);
-    CPAM_TRY(source_walk(&source, err));
-    if (!push->has_control)
-        return cpam_fail(err, CPAM_INVALID, 0, "\"%s\" has no " PUSH_CONTROL_PATH, source.data);
-    return CPAM_OK;
+    return push->source->ops->start(push->source, label, request->fast, &push->start, err);
 }
 
 /* A server starts from a standby's backup only with one of two states in pg_control. */
 static enum cpam_status
 check_state(const struct push *push, const struct control *control, struct cpam_err *err)
 {
-    bool fits = push->facts.standby ? control->state == CONTROL_IN_ARCHIVE_RECOVERY ||
-                                          control->state == CONTROL_SHUTDOWNED_IN_RECOVERY
-                                    : control->state == CONTROL_IN_PRODUCTION;
+    bool fits = push->source->facts.standby ? control->state == CONTROL_IN_ARCHIVE_RECOVERY ||
+                                                  control->state == CONTROL_SHUTDOWNED_IN_RECOVERY
+                                            : control->state == CONTROL_IN_PRODUCTION;
 
     if (fits)
         return CPAM_OK;
     return cpam_fail(err, CPAM_REFUSED, 0, "%s during the backup: pg_control says \"%s\" now",
-                     push->facts.standby ? "the standby was promoted or stopped"
-                                         : "the server was stopped",
+                     push->source->facts.standby ? "the standby was promoted or stopped"
+                                                 : "the server was stopped",
                      control_state_name(control->state));
 }
 
@@ -268,21 +207,23 @@ static enum cpam_status
 copy_files(struct push *push, struct cpam_err *err)
 {
     const struct push_request *request = push->request;
-    const char *data = request->settings->postgresql.data;
+    struct backup_source *source = push->source;
     struct repo *repos[PACK_REPOS_MAX];
     uint8_t bytes[CONTROL_FILE_SIZE];
     struct control control;
+    uint64_t expected;
 
     push_targets_repos(push->targets, repos);
-    if (push->control.data_checksum_version != 0)
+    if (source->control.data_checksum_version != 0)
         CPAM_TRY(page_findings_new(request->io, push->start.lsn,
-                                   push->control.relation_segment_blocks, &push->pages, err));
-    CPAM_TRY(progress_new(request->io, "backing up", plan_bytes(push->plan), &push->progress, err));
+                                   source->control.relation_segment_blocks, &push->pages, err));
+    CPAM_TRY(source->ops->plan(source, push->plan, &expected, err));
+    CPAM_TRY(progress_new(request->io, "backing up", expected, &push->progress, err));
     progress_show_in(push->progress, push->running);
     struct push_copy_spec spec = {.repos = repos,
                                   .plan = push->plan,
                                   .packs = push->packs,
-                                  .data = data,
+                                  .data = source->data,
                                   .base = push->base,
                                   .pages = push->pages,
                                   .workers = request->workers,
@@ -290,20 +231,20 @@ copy_files(struct push *push, struct cpam_err *err)
                                   .read = request->read,
                                   .stopped = request->stopped};
     CPAM_TRY(push_copy_new(request->io, &spec, &push->copy, err));
-    CPAM_TRY(push_copy_files(push->copy, err));
+    CPAM_TRY(source->ops->copy(source, push->copy, err));
     if (push->pages != NULL)
     {
         struct page_report report = {.io = request->io,
-                                     .conn = push->conn,
-                                     .conninfo = cpam_buf_text(&push->conninfo),
+                                     .conn = source->conn,
+                                     .conninfo = cpam_buf_text(&source->conninfo),
                                      .fail =
                                          strcmp(request->settings->base.checksums, "fail") == 0};
 
         CPAM_TRY(page_report(&report, push->pages, &push->summary, err));
     }
-    CPAM_TRY(control_load(request->io, data, bytes, &control, err));
+    CPAM_TRY(source->ops->control(source, bytes, &control, err));
     CPAM_TRY(check_state(push, &control, err));
-    return put_text(push, PUSH_CONTROL_PATH, push->control_part, bytes, sizeof(bytes), err);
+    return put_text(push, PUSH_CONTROL_PATH, source->control_part, bytes, sizeof(bytes), err);
 }
 
 static enum cpam_status
@@ -311,11 +252,11 @@ stop(struct push *push, struct push_extra extras[2], size_t *count, struct cpam_
 {
     const struct push_request *request = push->request;
 
-    CPAM_TRY(backup_stop(request->io, push->conn, &push->facts, &push->stop, err));
+    CPAM_TRY(push->source->ops->stop(push->source, &push->stop, err));
     if (push->stop.label.start.at != push->start.lsn.at)
         return cpam_fail(err, CPAM_INTERNAL, 0, "the server ended another backup than it began");
-    if (push->facts.standby)
-        CPAM_TRY(standby_check(request->io, push->conn, push->stop.label.timeline, err));
+    if (push->source->facts.standby)
+        CPAM_TRY(standby_check(request->io, push->source->conn, push->stop.label.timeline, err));
     *count = 0;
     extras[0] = (struct push_extra){.path = "backup_label", .mtime = push->stop.time};
     CPAM_TRY(plan_extra_part(push->plan, &extras[0].part, err));
@@ -344,16 +285,17 @@ summarize(struct push *push, const struct push_wal *wal)
     push_wal_range(wal, &first, &last);
     segment_format(first, wal->segment_size, summary->wal_first);
     segment_format(last, wal->segment_size, summary->wal_last);
-    summary->sysid = push->facts.sysid;
-    summary->major = push->facts.version_num / 10000;
-    snprintf(summary->pg_version, sizeof(summary->pg_version), "%.60s", push->facts.version);
+    summary->sysid = push->source->facts.sysid;
+    summary->major = push->source->facts.version_num / 10000;
+    snprintf(summary->pg_version, sizeof(summary->pg_version), "%.60s",
+             push->source->facts.version);
     summary->timeline = push->stop.label.timeline;
     summary->start = push->start.lsn;
     summary->stop = push->stop.lsn;
     summary->start_time = push->start.time;
     summary->stop_time = push->stop.time;
-    summary->segment_size = push->control.segment_size;
-    summary->has_checksums = push->control.data_checksum_version != 0;
+    summary->segment_size = push->source->control.segment_size;
+    summary->has_checksums = push->source->control.data_checksum_version != 0;
     memcpy(summary->snapshot, push->stop.snapshot, sizeof(summary->snapshot));
     snprintf(summary->tool_version, sizeof(summary->tool_version), "cpam %.20s", CPAM_VERSION);
 }
@@ -391,7 +333,7 @@ on_wal(void *arg, size_t number, enum cpam_status status, struct cpam_err *err)
 
     if (status == CPAM_DEADLINE && !finish->late)
     {
-        struct pgconn *archives = push->facts.standby ? push->primary : push->conn;
+        struct pgconn *archives = push->source->facts.standby ? push->primary : push->source->conn;
 
         finish->late = true;
         state[0] = '\0';
@@ -414,8 +356,8 @@ ask_primary(struct push *push, const struct push_wal *wal)
     char waits[TEXT_DURATION_MAX];
     struct cpam_err err;
 
-    if (primary_open(request->io, request->settings->postgresql.connection, push->facts.sysid,
-                     &push->primary, &err) == CPAM_OK &&
+    if (primary_open(request->io, request->settings->postgresql.connection,
+                     push->source->facts.sysid, &push->primary, &err) == CPAM_OK &&
         primary_close_segment(request->io, push->primary, wal, &err) == CPAM_OK)
         return;
     text_format_duration(wal->patience, waits);
@@ -429,13 +371,13 @@ static enum cpam_status
 finish(struct push *push, const struct push_extra *extras, size_t extra_count, struct cpam_err *err)
 {
     struct manifest_setting settings[SERVER_SETTINGS_MAX + 1 + PUSH_CONFIG_SETTINGS_MAX];
-    const struct pgrows *rows = push->facts.settings;
+    const struct pgrows *rows = push->source->facts.settings;
     struct repo *repos[PACK_REPOS_MAX];
-    struct push_wal wal = {.sysid = push->facts.sysid,
+    struct push_wal wal = {.sysid = push->source->facts.sysid,
                            .timeline = push->stop.label.timeline,
                            .start = push->start.lsn,
                            .stop = push->stop.lsn,
-                           .segment_size = push->control.segment_size,
+                           .segment_size = push->source->control.segment_size,
                            .patience = push->request->archive_wait,
                            .stopped = push->request->stopped};
     size_t count = 0;
@@ -444,8 +386,8 @@ finish(struct push *push, const struct push_extra *extras, size_t extra_count, s
         if (text_is_utf8(rows->values[2 * i + 1], strlen(rows->values[2 * i + 1])))
             settings[count++] =
                 (struct manifest_setting){rows->values[2 * i], rows->values[2 * i + 1]};
-    if (push->pg_wal != NULL)
-        settings[count++] = (struct manifest_setting){"pg_wal", push->pg_wal};
+    if (push->source->pg_wal != NULL)
+        settings[count++] = (struct manifest_setting){"pg_wal", push->source->pg_wal};
     count += push_config_settings(push->config, settings + count);
     struct finish finish = {.push = push,
                             .manifest = {.plan = push->plan,
@@ -458,7 +400,7 @@ finish(struct push *push, const struct push_extra *extras, size_t extra_count, s
 
     summarize(push, &wal);
     CPAM_TRY(push_base_conclude(push->base, &push->summary, err));
-    if (push->facts.standby)
+    if (push->source->facts.standby)
         ask_primary(push, &wal);
     push_targets_repos(push->targets, repos);
     push_wal_wait(push->request->io, repos, &wal, on_wal, &finish);
@@ -475,7 +417,6 @@ back_up(struct push *push, struct cpam_err *err)
     CPAM_TRY(meet(push, err));
     CPAM_TRY(somebody(push, err));
     CPAM_TRY(begin(push, err));
-    CPAM_TRY(plan_files(push, err));
     CPAM_TRY(copy_files(push, err));
     CPAM_TRY(stop(push, extras, &extra_count, err));
     CPAM_TRY(somebody(push, err));

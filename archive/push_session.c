@@ -32,8 +32,8 @@ soon(struct io *io)
 }
 
 /* A pooler hands out server sessions as it likes: a backup would begin in one and end in another. */
-static enum cpam_status
-check_pooler(struct io *io, struct pgconn *conn, struct cpam_err *err)
+enum cpam_status
+server_check_pooler(struct io *io, struct pgconn *conn, struct cpam_err *err)
 {
     for (int i = 0; i < 3; i++)
     {
@@ -133,8 +133,8 @@ check_control(struct io *io, const char *data, const char *theirs, struct server
     return CPAM_OK;
 }
 
-static enum cpam_status
-check_role(bool standby, const char *recovery, struct cpam_err *err)
+enum cpam_status
+server_check_role(bool standby, const char *recovery, struct cpam_err *err)
 {
     if (standby == (strcmp(recovery, "t") == 0))
         return CPAM_OK;
@@ -150,8 +150,8 @@ check_role(bool standby, const char *recovery, struct cpam_err *err)
     return CPAM_REFUSED;
 }
 
-static enum cpam_status
-check_archiving(const char *archive_mode, struct cpam_err *err)
+enum cpam_status
+server_check_archiving(const char *archive_mode, struct cpam_err *err)
 {
     if (strcmp(archive_mode, "off") != 0)
         return CPAM_OK;
@@ -178,15 +178,16 @@ check_identity(struct io *io, struct pgconn *conn, const char *data, struct serv
     if (!same)
         return wrong_server(err, data, "data directory", row->values[0], data);
     CPAM_TRY(check_postmaster(io, data, row->values, err));
-    CPAM_TRY(check_role(out->standby, row->values[2], err));
+    CPAM_TRY(server_check_role(out->standby, row->values[2], err));
     CPAM_TRY(check_control(io, data, row->values[4], out, err));
     /* the WAL of a standby is archived by its primary */
-    return out->standby ? CPAM_OK : check_archiving(row->values[5], err);
+    return out->standby ? CPAM_OK : server_check_archiving(row->values[5], err);
 }
 
 /* Trap 18: what a restore needs to know of a server whose configuration lies elsewhere. */
-static enum cpam_status
-read_settings(struct io *io, struct pgconn *conn, struct server_facts *out, struct cpam_err *err)
+enum cpam_status
+server_read_settings(struct io *io, struct pgconn *conn, struct server_facts *out,
+                     struct cpam_err *err)
 {
     static const char sql[] =
         "SELECT name, coalesce(setting, '') FROM pg_settings WHERE name IN ('server_version', "
@@ -223,9 +224,9 @@ server_check(struct io *io, struct pgconn *conn, const char *data, bool standby,
              struct server_facts *out, struct cpam_err *err)
 {
     *out = (struct server_facts){.standby = standby};
-    CPAM_TRY(check_pooler(io, conn, err));
+    CPAM_TRY(server_check_pooler(io, conn, err));
     CPAM_TRY(check_identity(io, conn, data, out, err));
-    enum cpam_status status = read_settings(io, conn, out, err);
+    enum cpam_status status = server_read_settings(io, conn, out, err);
     if (status != CPAM_OK)
         server_facts_clear(out);
     return status;
@@ -242,20 +243,27 @@ parse_moment(const char *text, int64_t *out, struct cpam_err *err)
 }
 
 enum cpam_status
-backup_start(struct io *io, struct pgconn *conn, const struct server_facts *facts,
-             const char *label, bool fast, struct backup_start *out, struct cpam_err *err)
+server_time(struct io *io, struct pgconn *conn, int64_t *out, struct cpam_err *err)
 {
     static const char now[] = "SELECT floor(extract(epoch FROM clock_timestamp()) * 1000000)"
                               "::bigint";
+    CPAM_AUTO(pgrows_free) struct pgrows *row = NULL;
+
+    CPAM_TRY(pgconn_row(conn, now, NULL, 0, 1, soon(io), &row, err));
+    return parse_moment(row->values[0], out, err);
+}
+
+enum cpam_status
+backup_start(struct io *io, struct pgconn *conn, const struct server_facts *facts,
+             const char *label, bool fast, struct backup_start *out, struct cpam_err *err)
+{
     const char *parameters[] = {label, fast ? "true" : "false"};
     const char *sql = facts->version_num >= 150000 ? "SELECT pg_backup_start($1, $2::boolean)"
                                                    : "SELECT pg_start_backup($1, $2::boolean, "
                                                      "false)";
-    CPAM_AUTO(pgrows_free) struct pgrows *time = NULL;
     CPAM_AUTO(pgrows_free) struct pgrows *row = NULL;
 
-    CPAM_TRY(pgconn_row(conn, now, NULL, 0, 1, soon(io), &time, err));
-    CPAM_TRY(parse_moment(time->values[0], &out->time, err));
+    CPAM_TRY(server_time(io, conn, &out->time, err));
     CPAM_TRY(pgconn_row(conn, sql, parameters, 2, 1, deadline_after(io, START_TIME), &row, err));
     return lsn_parse(row->values[0], &out->lsn, err);
 }
@@ -292,6 +300,15 @@ read_snapshot(struct io *io, struct pgconn *conn, struct backup_stop *out, struc
 }
 
 enum cpam_status
+backup_stop_moment(struct io *io, struct pgconn *conn, struct backup_stop *out,
+                   struct cpam_err *err)
+{
+    CPAM_TRY(read_snapshot(io, conn, out, err));
+    return backup_label_parse((const char *) out->label_text.data, out->label_text.size,
+                              &out->label, err);
+}
+
+enum cpam_status
 backup_stop(struct io *io, struct pgconn *conn, const struct server_facts *facts,
             struct backup_stop *out, struct cpam_err *err)
 {
@@ -303,13 +320,12 @@ backup_stop(struct io *io, struct pgconn *conn, const struct server_facts *facts
     CPAM_AUTO(pgrows_free) struct pgrows *row = NULL;
 
     CPAM_TRY(pgconn_row(conn, sql, NULL, 0, 3, soon(io), &row, err));
-    CPAM_TRY(read_snapshot(io, conn, out, err));
     CPAM_TRY(lsn_parse(row->values[0], &out->lsn, err));
     CPAM_TRY(cpam_buf_append(&out->label_text, row->values[1], strlen(row->values[1]),
                              BACKUP_TEXT_MAX, err));
     CPAM_TRY(cpam_buf_append(&out->map_text, row->values[2], strlen(row->values[2]),
                              BACKUP_TEXT_MAX, err));
-    return backup_label_parse(row->values[1], strlen(row->values[1]), &out->label, err);
+    return backup_stop_moment(io, conn, out, err);
 }
 
 enum cpam_status

@@ -44,6 +44,16 @@ server_facts_clear_scoped_(struct server_facts *facts)
 enum cpam_status server_check(struct io *io, struct pgconn *conn, const char *data, bool standby,
                               struct server_facts *out, struct cpam_err *err) CPAM_CHECK;
 
+/* Parts of it, for a server whose directory is out of reach: is it a pooler, has it the role that is
+   wanted (recovery: pg_is_in_recovery()), does it archive, what does it tell of itself? */
+enum cpam_status server_check_pooler(struct io *io, struct pgconn *conn,
+                                     struct cpam_err *err) CPAM_CHECK;
+enum cpam_status server_check_role(bool standby, const char *recovery,
+                                   struct cpam_err *err) CPAM_CHECK;
+enum cpam_status server_check_archiving(const char *archive_mode, struct cpam_err *err) CPAM_CHECK;
+enum cpam_status server_read_settings(struct io *io, struct pgconn *conn, struct server_facts *out,
+                                      struct cpam_err *err) CPAM_CHECK;
+
 struct backup_start
 {
     struct lsn lsn;
@@ -53,6 +63,10 @@ struct backup_start
 enum cpam_status backup_start(struct io *io, struct pgconn *conn, const struct server_facts *facts,
                               const char *label, bool fast, struct backup_start *out,
                               struct cpam_err *err) CPAM_CHECK;
+
+/* Now, by the server's clock. */
+enum cpam_status server_time(struct io *io, struct pgconn *conn, int64_t *out,
+                             struct cpam_err *err) CPAM_CHECK;
 
 /* After the start: has the directory's own pg_control seen the checkpoint the server made? */
 enum cpam_status backup_start_check(struct io *io, const char *data,
@@ -72,8 +86,12 @@ struct backup_stop
 enum cpam_status backup_stop(struct io *io, struct pgconn *conn, const struct server_facts *facts,
                              struct backup_stop *out, struct cpam_err *err) CPAM_CHECK;
 
+/* Fills time, snapshot and, out of label_text, label. */
+enum cpam_status backup_stop_moment(struct io *io, struct pgconn *conn, struct backup_stop *out,
+                                    struct cpam_err *err) CPAM_CHECK;
+
 /*
- * Before and after the end of a backup from a standby: CPAM_REFUSED if the server is not in recovery
+ * At the end of a backup from a standby: CPAM_REFUSED if the server is not in recovery
  * any more, or has gone over to another timeline than the backup began on.
  */
 enum cpam_status standby_check(struct io *io, struct pgconn *conn, struct timeline timeline,

@@ -163,7 +163,8 @@ const struct setting_def settings_table[] = {
      .help = "Files read, sealed and sent at the same time."},
     {"base.source", SETTING_CHOICE, SETTING_OPTIONAL, OF(base.source),
      .choices = "auto|files|stream", .fallback = "auto",
-     .help = "files: on the database host. stream: over a replication connection."},
+     .help = "files: out of postgresql.data on this host. stream: over a replication connection. "
+             "auto: files where a server runs in postgresql.data, otherwise stream."},
     {"base.from", SETTING_CHOICE, SETTING_OPTIONAL, OF(base.from), .choices = "primary|standby",
      .fallback = "primary",
      .help = "Which server is read. standby: postgresql.data is the standby's."},

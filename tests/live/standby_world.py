@@ -1,26 +1,49 @@
 """standby_world.py - a primary that archives, and a standby of it whose backups are taken (row B5)."""
 import os
+import subprocess
 
 from harness import cluster, cpam, workspace
+
+CONTENT = "select count(*), coalesce(sum(a), 0), md5(string_agg(b, ',' order by a)) from x"
+
+
+def fill(pg):
+    """A table whose content CONTENT tells."""
+    pg.sql("create table x as select a, md5(a::text) as b from generate_series(1, 20000) a")
+
+
+def start_load(t, pg):
+    """pgbench that writes until it gets SIGINT, or the test ends."""
+    load = subprocess.Popen(
+        [cluster.client("pgbench"), "-n", "-c", "2", "-T", "600", pg.connection()],
+        env=workspace.environment(), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL, start_new_session=True, **workspace.as_user())
+    t.defer(lambda: load.poll() is None and load.kill())
+    cluster.wait_for(lambda: int(pg.sql("select count(*) from pgbench_history")) > 50, 180,
+                     "pgbench to write")
+    return load
 
 
 class StandbyWorld:
     """pg archives into a directory repository; standby follows it; config is for base.from: standby."""
 
-    def __init__(self, t, major=15, **more):
+    def __init__(self, t, major=15, standby=True, **more):
         self.t, self.folder, self.major = t, t.folder(), major
         self.pg = cluster.new(t, major=major)
         self.archive = cpam.write_config(self.folder, cpam.settings(self.folder, self.pg))
         self.pg.configure(**cpam.archive_settings(self.archive)).start()
         t.exits(cpam.run("cpam-repo", "create", config=self.archive), 0)
-        self.standby = self.follow(self.pg, "standby")
+        self.standby = self.follow(self.pg, "standby") if standby else None
         self.config = self.write(**more)
 
     def write(self, base=None, name="standby.yaml", **postgresql):
         """A configuration on the standby's side."""
         settings = cpam.settings(self.folder, self.pg)
-        settings["postgresql"] = dict({"data": self.standby.data, "connection": self.pg.connection(),
-                                       "standby_connection": self.standby.connection()}, **postgresql)
+        settings["postgresql"] = {"connection": self.pg.connection()}
+        if self.standby:
+            settings["postgresql"].update(data=self.standby.data,
+                                          standby_connection=self.standby.connection())
+        settings["postgresql"].update(postgresql)
         settings["base"] = dict({"from": "standby"}, **(base or {}))
         return cpam.write_config(self.folder, settings, name)
 

@@ -3,17 +3,9 @@
 import json
 import os
 import signal
-import subprocess
 
-from harness import cluster, cpam, tap, workspace
-from standby_world import StandbyWorld
-
-CONTENT = "select count(*), coalesce(sum(a), 0), md5(string_agg(b, ',' order by a)) from x"
-
-
-def fill(pg):
-    pg.sql("create table x as select a, md5(a::text) as b from generate_series(1, 20000) a")
-
+from harness import cluster, cpam, tap
+from standby_world import CONTENT, StandbyWorld, fill, start_load
 
 def begun(world, *arguments):
     """A slow push that has begun backup mode."""
@@ -37,11 +29,7 @@ def test_B5_backup_of_a_standby_under_load_comes_back(t):
     fill(world.pg)
     world.pg.pgbench("-i", "-s", "2", "-q")
     world.caught_up()
-    load = subprocess.Popen(
-        [cluster.client("pgbench"), "-n", "-c", "2", "-T", "600", world.pg.connection()],
-        env=workspace.environment(), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL, start_new_session=True, **workspace.as_user())
-    t.defer(lambda: load.poll() is None and load.kill())
+    load = start_load(t, world.pg)
     # trap 10 d: nothing of that may come back from the backup
     t.true(os.path.exists(os.path.join(world.standby.data, "standby.signal")), "standby.signal")
     result = world.push("--json")
