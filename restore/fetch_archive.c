@@ -274,8 +274,9 @@ order_make(struct round *round, struct cpam_err *err)
             round->order[round->count++] = &settings->repositories[i];
     }
     for (size_t i = 0; i < round->count; i++)
-        round->findings[i].in_read_set =
-            named != NULL ? round->order[i] == named : round->order[i]->required || !any_required;
+        round->findings[i].in_read_set = round->request->repo != NULL
+                                             ? round->order[i] == named
+                                             : round->order[i]->required || !any_required;
     return CPAM_OK;
 }
 

@@ -65,7 +65,7 @@ codec_work_free(struct codec_work *work)
         return;
     for (unsigned id = 0; id < CODEC_COUNT; id++)
     {
-        if (work->states[id] != NULL)
+        if (work->states[id] != NULL && codecs[id] != NULL)
             codecs[id]->close(work->states[id]);
     }
     free(work);

@@ -20,6 +20,7 @@ gap_parse(const json_t *body, const char *key, struct gap *out, struct cpam_err 
     char first[SEGMENT_NAME_MAX], last[SEGMENT_NAME_MAX], wanted[LAYOUT_KEY_MAX];
     struct cpam_err why;
 
+    *out = (struct gap){0};
     out->sysid = record_number_text(&reader, "sysid", UINT64_MAX);
     record_text(&reader, "first", first, sizeof(first));
     record_text(&reader, "last", last, sizeof(last));
