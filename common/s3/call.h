@@ -4,6 +4,7 @@
 #ifndef CPAM_S3_CALL_H
 #define CPAM_S3_CALL_H
 
+#include "base/text.h"
 #include "http/retry.h"
 #include "s3/endpoint.h"
 #include "s3/s3.h"
@@ -90,6 +91,12 @@ enum s3_digest_kinds
 };
 enum cpam_status s3_digest(struct s3 *s3, const struct http_body *body, unsigned kinds,
                            struct s3_digests *out, struct cpam_err *err) CPAM_CHECK;
+/* Do the settings want objects locked?  Until when one is that is locked now. */
+bool s3_lock_wanted(const struct s3 *s3);
+void s3_lock_until(struct s3 *s3, char out[TEXT_TIME_MAX]);
+/* Lock an object that is there; version "": the current one. */
+enum cpam_status s3_lock(struct s3 *s3, const char *key, const char *version,
+                         struct deadline deadline, struct cpam_err *err) CPAM_CHECK;
 /* The headers of encryption, class and lock; retain has room for the date. */
 void s3_put_headers(struct s3 *s3, const struct s3_put *put, struct s3_call *call, char retain[32]);
 /* Does this answer's ETag say what was stored: an MD5, not hidden by KMS?  Then it must be it. */

@@ -23,6 +23,7 @@ struct s3_upload
     struct s3 *s3;
     char *key;
     char id[S3_UPLOAD_ID_MAX];
+    bool lock;
     struct part *parts;
     size_t count, cap;
     uint64_t size;
@@ -54,6 +55,7 @@ s3_upload_new(struct s3 *s3, const struct s3_put *put, struct deadline deadline,
     if (upload == NULL || (upload->key = strdup(put->key)) == NULL)
         return cpam_fail(err, CPAM_NO_MEMORY, 0, "no memory for an upload");
     upload->s3 = s3;
+    upload->lock = put->lock && s3_lock_wanted(s3);
     s3_call_query(&call, "uploads", "");
     s3_call_header(&call, "Content-Type", "application/octet-stream");
     s3_put_headers(s3, put, &call, retain);
@@ -240,6 +242,8 @@ s3_upload_complete(struct s3_upload *upload, struct deadline deadline, struct s3
         *err = refused; /* it was not ours: say what the completion was told */
         return status;
     }
+    if (looked == CPAM_OK && upload->lock && !info->is_locked)
+        looked = s3_lock(upload->s3, upload->key, info->version, deadline, err);
     return looked;
 }
 

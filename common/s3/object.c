@@ -22,12 +22,9 @@ s3_put_headers(struct s3 *s3, const struct s3_put *put, struct s3_call *call, ch
         if (strcmp(sse, "aws:kms") == 0)
             s3_call_header(call, "x-amz-server-side-encryption-aws-kms-key-id", settings->kms_key);
     }
-    if (put->lock && settings->lock_mode != NULL && settings->lock_us > 0)
+    if (put->lock && s3_lock_wanted(s3))
     {
-        /* whole seconds: not every store takes a fraction */
-        int64_t until = (s3->io->ops->now(s3->io) + s3->skew + settings->lock_us) / 1000000;
-
-        text_format_time(until * 1000000, retain);
+        s3_lock_until(s3, retain);
         s3_call_header(call, "x-amz-object-lock-mode", settings->lock_mode);
         s3_call_header(call, "x-amz-object-lock-retain-until-date", retain);
     }

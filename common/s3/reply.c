@@ -279,4 +279,5 @@ s3_info_of(const struct http_reply *reply, struct s3_info *info)
     s3_etag_copy(info->etag, http_reply_header(reply, "ETag"));
     if (version != NULL && strlen(version) < S3_VERSION_MAX)
         memcpy(info->version, version, strlen(version) + 1);
+    info->is_locked = http_reply_header(reply, "x-amz-object-lock-mode") != NULL;
 }

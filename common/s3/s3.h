@@ -81,6 +81,7 @@ struct s3_info
     int64_t modified;       /* us since 1970 UTC, 0: not told */
     char etag[S3_ETAG_MAX]; /* without its quotes */
     char version[S3_VERSION_MAX];
+    bool is_locked; /* it said so; without the right to know, a store says nothing */
 };
 
 struct s3_put
@@ -177,7 +178,8 @@ enum cpam_status s3_upload_new(struct s3 *s3, const struct s3_put *put, struct d
 /* The next part; each but the last at least 5 MiB.  A refusal of its number or size says so. */
 enum cpam_status s3_upload_part(struct s3_upload *upload, const struct http_body *body,
                                 struct deadline deadline, struct cpam_err *err) CPAM_CHECK;
-/* Completes, then looks (HEAD) whether length and ETag are those of the parts that were sent.
+/* Completes, then looks (HEAD) whether length and ETag are those of the parts that were sent, and
+   whether it is locked, if it was to be: else it is locked then.
    A completion whose answer got lost is settled by the same look. */
 enum cpam_status s3_upload_complete(struct s3_upload *upload, struct deadline deadline,
                                     struct s3_info *info, struct cpam_err *err) CPAM_CHECK;

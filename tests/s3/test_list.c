@@ -24,7 +24,8 @@ struct fixture
     struct fake_io io;
     struct fake_http http;
     struct s3 *s3;
-    struct fake_answer answers[4];
+    struct fake_answer answers[5];
+    int64_t lock_us; /* 0: no lock */
     char seen[4096];
     size_t used;
 };
@@ -32,7 +33,10 @@ struct fixture
 static void
 open_s3(struct fixture *f, size_t count)
 {
-    const struct s3_settings settings = {.bucket = "cpam", .endpoint = "https://s3.example.net"};
+    const struct s3_settings settings = {.bucket = "cpam",
+                                         .endpoint = "https://s3.example.net",
+                                         .lock_mode = f->lock_us > 0 ? "COMPLIANCE" : NULL,
+                                         .lock_us = f->lock_us};
     struct credentials *credentials = NULL;
     struct cpam_err err;
 
@@ -429,6 +433,53 @@ static const struct
     {{.status = 403, .body = ERROR("AccessDenied")}, CPAM_REFUSED},
 };
 
+static const struct
+{
+    const char *seen; /* what the look at the object says of its lock */
+    bool lock;        /* of the put */
+    struct fake_answer retention;
+    bool asks;
+    enum cpam_status status;
+} locks[] = {
+    {"x-amz-object-lock-mode: COMPLIANCE\n", true, {0}, false, CPAM_OK},
+    {"", false, {0}, false, CPAM_OK},
+    {"", true, {.status = 200}, true, CPAM_OK},
+    {"", true, {.status = 403, .body = ERROR("AccessDenied")}, true, CPAM_REFUSED},
+};
+
+/* A store that drops the lock of an upload is told it again; an object that can't be locked is none. */
+START_TEST(S6_an_object_in_parts_is_locked_too)
+{
+    struct fixture f = {.lock_us = 86400000000};
+    const struct s3_put put = {.key = "k", .lock = locks[_i].lock};
+    struct s3_upload *upload = NULL;
+    char headers[256];
+    struct s3_info info;
+    struct cpam_err err;
+
+    snprintf(headers, sizeof(headers), "ETag: \"x\"\nContent-Length: 5\nx-amz-version-id: v7\n%s",
+             locks[_i].seen);
+    f.answers[0] = (struct fake_answer) BEGUN;
+    f.answers[1] = (struct fake_answer) PART;
+    f.answers[2] = (struct fake_answer){.status = 200, .body = "<CompleteMultipartUploadResult/>"};
+    f.answers[3] = (struct fake_answer){.status = 200, .headers = headers};
+    f.answers[4] = locks[_i].retention;
+    open_s3(&f, locks[_i].asks ? 5 : 4);
+    ck_ok(s3_upload_new(f.s3, &put, (struct deadline){0}, &upload, &err), &err);
+    ck_ok(s3_upload_part(upload, &(struct http_body){.data = "hello", .fd = -1, .size = 5},
+                         (struct deadline){0}, &err),
+          &err);
+    ck_assert_int_eq(s3_upload_complete(upload, (struct deadline){0}, &info, &err),
+                     locks[_i].status);
+    ck_assert_uint_eq(f.http.next, f.http.count);
+    ck_assert_int_eq(strstr(f.http.asked, "PUT https://s3.example.net/cpam/k?retention=&versionId="
+                                          "v7\n") != NULL,
+                     locks[_i].asks);
+    s3_upload_free(upload);
+    s3_free(f.s3);
+}
+END_TEST
+
 START_TEST(S5_abort_of_what_is_gone_is_done)
 {
     struct fixture f = {0};
@@ -494,6 +545,8 @@ suite(void)
     tcase_add_loop_test(tcase, F5_versions_are_whole_or_unknown, 0, (int) COUNT_OF(versions));
     tcase_add_loop_test(tcase, F5_versioning_is_read, 0, (int) COUNT_OF(configurations));
     tcase_add_loop_test(tcase, S3_completion_is_looked_at, 0, (int) COUNT_OF(completions));
+    tcase_add_loop_test(tcase, S6_an_object_in_parts_is_locked_too, 0,
+                        sizeof(locks) / sizeof(locks[0]));
     tcase_add_loop_test(tcase, S5_abort_of_what_is_gone_is_done, 0, (int) COUNT_OF(aborts));
     tcase_add_test(tcase, an_upload_without_an_id_is_refused);
     tcase_add_test(tcase, S2_a_part_that_arrived_otherwise_is_found);
