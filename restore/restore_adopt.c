@@ -12,8 +12,8 @@
 #include "io/control_load.h"
 #include "io/file.h"
 
-static enum cpam_status
-check_stopped(struct restore_places *places, struct cpam_err *err)
+enum cpam_status
+restore_adopt_stopped(struct restore_places *places, struct cpam_err *err)
 {
     const char *data = places->items[0].path;
     char path[RESTORE_PATH_MAX + 32];
@@ -71,7 +71,7 @@ adopt_data(struct restore_places *places, struct restore_place *place, struct cp
         return not_this_cluster(place, err);
     }
     place->adopted = true;
-    return check_stopped(places, err);
+    return restore_adopt_stopped(places, err);
 }
 
 /* Is it where the data directory's own link leads? */

@@ -12,5 +12,8 @@
 /* place is not empty, and not what an aborted restore left.  Sets place->adopted, or refuses. */
 enum cpam_status restore_adopt(struct restore_places *places, struct restore_place *place,
                                struct cpam_err *err) CPAM_CHECK;
+/* CPAM_USAGE: a server runs in the data directory, or may. */
+enum cpam_status restore_adopt_stopped(struct restore_places *places,
+                                       struct cpam_err *err) CPAM_CHECK;
 
 #endif

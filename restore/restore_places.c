@@ -130,6 +130,12 @@ restore_places_add(struct restore_places *places, const char *prefix, const char
     return CPAM_OK;
 }
 
+bool
+restore_place_is_tablespace(const struct restore_place *place)
+{
+    return strncmp(place->prefix, "pg_tblspc/", strlen("pg_tblspc/")) == 0;
+}
+
 struct restore_place *
 restore_places_of(struct restore_places *places, const char *path, const char **relative)
 {
@@ -411,6 +417,7 @@ static enum cpam_status
 place_clear(struct restore_places *places, struct restore_place *place, struct cpam_err *err)
 {
     struct io *io = places->io;
+    char own[32] = "";
     struct stat stat;
 
     if (io->ops->fstat(io, place->fd, &stat) < 0)
@@ -419,13 +426,18 @@ place_clear(struct restore_places *places, struct restore_place *place, struct c
     mode_t mode = stat.st_mode & 0777;
     if (mode != 0700 && mode != 0750 && io->ops->fchmod(io, place->fd, PLACE_MODE) < 0)
         return cpam_fail(err, CPAM_IO, errno, "could not set the mode of \"%s\"", place->path);
-    return place->ours && !place->adopted ? tree_empty(io, place->path, RESTORE_MARKER, err)
+    if (restore_place_is_tablespace(place))
+        snprintf(own, sizeof(own), "PG_%u_", places->major);
+    return place->ours && !place->adopted ? tree_empty(io, place->path, own, RESTORE_MARKER, err)
                                           : CPAM_OK;
 }
 
 enum cpam_status
 restore_places_make(struct restore_places *places, const char *label, struct cpam_err *err)
 {
+    /* since it was checked, a plan was made and shown */
+    if (places->items[0].adopted)
+        CPAM_TRY(restore_adopt_stopped(places, err));
     for (size_t i = 0; i < places->count; i++)
         CPAM_TRY(place_mark(places, &places->items[i], label, err));
     CPAM_TRY(disarm(places, err));

@@ -50,7 +50,7 @@ struct restore_places
     struct io *io;
     bool delta;     /* adopt what may be adopted: of this cluster */
     uint64_t sysid; /* that the backup is of; with `delta` */
-    unsigned major;
+    unsigned major; /* the same; always */
     size_t count;
     struct restore_place items[RESTORE_PLACES_MAX]; /* the first is the data directory */
 };
@@ -66,6 +66,9 @@ enum cpam_status restore_places_add(struct restore_places *places, const char *p
                                     const char *original, const struct option_list *maps,
                                     struct cpam_err *err) CPAM_CHECK;
 
+/* Other servers may have folders in it, beside the one of this major version. */
+bool restore_place_is_tablespace(const struct restore_place *place);
+
 /* The place a path of the manifest lies in; *relative is its rest, "" for the place itself. */
 struct restore_place *restore_places_of(struct restore_places *places, const char *path,
                                         const char **relative);
@@ -80,7 +83,7 @@ enum cpam_status restore_places_check(struct restore_places *places, const struc
 uint64_t restore_place_room(struct restore_places *places, const struct restore_place *place);
 
 /* Make what is absent, leave markers, open the descriptors; remove pg_control from what is adopted;
-   empty what is ours and not adopted. */
+   empty what is ours and not adopted.  CPAM_USAGE: a server was started in it meanwhile. */
 enum cpam_status restore_places_make(struct restore_places *places, const char *label,
                                      struct cpam_err *err) CPAM_CHECK;
 

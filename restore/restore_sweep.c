@@ -132,13 +132,24 @@ remove_name(struct restore_sweep *self, const struct level *level, const char *n
     return status;
 }
 
+/* What the manifest does not name.  A tablespace's own directory may be shared: each major version has
+   a folder of its own in it, and only that of the backup's is ours. */
+static enum cpam_status
+remove_unnamed(struct restore_sweep *self, const struct level *level, const char *name,
+               struct cpam_err *err)
+{
+    if (self->depth == 1 && restore_place_is_tablespace(self->place))
+        return CPAM_OK;
+    return remove_name(self, level, name, err);
+}
+
 static enum cpam_status
 pop(struct restore_sweep *self, struct cpam_err *err)
 {
     struct level *level = &self->levels[self->depth - 1];
 
     while (level->next < level->count)
-        CPAM_TRY(remove_name(self, level, level->names[level->next++], err));
+        CPAM_TRY(remove_unnamed(self, level, level->names[level->next++], err));
     level_clear(self, level);
     self->depth--;
     self->path[self->depth == 0 ? 0 : self->levels[self->depth - 1].path_size] = '\0';
@@ -236,7 +247,7 @@ restore_sweep_entry(struct restore_sweep *self, const char *path, enum manifest_
             CPAM_TRY(fits(self, level, name, kind, there, err));
             break;
         }
-        CPAM_TRY(remove_name(self, level, level->names[level->next], err));
+        CPAM_TRY(remove_unnamed(self, level, level->names[level->next], err));
     }
     return *there && kind == MANIFEST_DIRECTORY ? descend(self, level, path, name, err) : CPAM_OK;
 }

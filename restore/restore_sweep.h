@@ -4,7 +4,8 @@
  *
  * One sweep is of one place.  The manifest names everything in ascending order, part by part; so does
  * a walk over the disk, and the two are merged.  What the manifest does not name is removed, whatever
- * it is: links are removed and never followed, directories with all that is in them.  A file with more
+ * it is: links are removed and never followed, directories with all that is in them.  At the top of a
+ * tablespace it stays: servers of other major versions may have their folders there.  A file with more
  * than one name, or where the manifest has another kind of thing, is removed too: only content of the
  * place's own is written into.
  */

@@ -61,7 +61,7 @@ tree_look(struct io *io, const char *path, enum tree_state *out, struct cpam_err
 
 /* Empties the directory; names in it may change under readdir, so it is read until it is empty. */
 static enum cpam_status
-empty_dir(struct io *io, int dir_fd, const char *name, const char *keep, int depth,
+empty_dir(struct io *io, int dir_fd, const char *name, const char *own, const char *keep, int depth,
           struct cpam_err *err)
 {
     enum cpam_status status = CPAM_OK;
@@ -91,12 +91,13 @@ empty_dir(struct io *io, int dir_fd, const char *name, const char *keep, int dep
         }
         const char *inner = entry->d_name;
         if (is_dots(inner) || (keep != NULL && strcmp(inner, keep) == 0) ||
+            strncmp(inner, own, strlen(own)) != 0 ||
             (depth == 0 && strcmp(inner, "lost+found") == 0))
             continue;
         bool is_dir =
             io->ops->stat(io, fd, inner, AT_SYMLINK_NOFOLLOW, &stat) == 0 && S_ISDIR(stat.st_mode);
         if (is_dir)
-            status = empty_dir(io, fd, inner, NULL, depth + 1, err);
+            status = empty_dir(io, fd, inner, "", NULL, depth + 1, err);
         if (status == CPAM_OK && io->ops->unlink(io, fd, inner, is_dir ? AT_REMOVEDIR : 0) < 0)
             status = cpam_fail(err, CPAM_IO, errno, "could not remove \"%s\"", inner);
     }
@@ -106,9 +107,9 @@ empty_dir(struct io *io, int dir_fd, const char *name, const char *keep, int dep
 }
 
 enum cpam_status
-tree_empty(struct io *io, const char *path, const char *keep, struct cpam_err *err)
+tree_empty(struct io *io, const char *path, const char *own, const char *keep, struct cpam_err *err)
 {
-    enum cpam_status status = empty_dir(io, AT_FDCWD, path, keep, 0, err);
+    enum cpam_status status = empty_dir(io, AT_FDCWD, path, own, keep, 0, err);
 
     if (status != CPAM_OK)
         cpam_err_prefix(err, "emptying what an aborted restore left in \"%s\"", path);
@@ -123,7 +124,7 @@ tree_remove(struct io *io, int dir_fd, const char *name, struct cpam_err *err)
         io->ops->stat(io, dir_fd, name, AT_SYMLINK_NOFOLLOW, &stat) == 0 && S_ISDIR(stat.st_mode);
 
     if (is_dir)
-        CPAM_TRY(empty_dir(io, dir_fd, name, NULL, 1, err));
+        CPAM_TRY(empty_dir(io, dir_fd, name, "", NULL, 1, err));
     if (io->ops->unlink(io, dir_fd, name, is_dir ? AT_REMOVEDIR : 0) < 0)
         return cpam_fail(err, CPAM_IO, errno, "could not remove \"%s\"", name);
     return CPAM_OK;

@@ -20,8 +20,9 @@ enum tree_state
 enum cpam_status tree_look(struct io *io, const char *path, enum tree_state *out,
                            struct cpam_err *err) CPAM_CHECK;
 
-/* Removes everything in the directory but `keep`; links are removed, never followed. */
-enum cpam_status tree_empty(struct io *io, const char *path, const char *keep,
+/* Removes everything in the directory whose name begins with `own` but `keep`; links are removed,
+   never followed. */
+enum cpam_status tree_empty(struct io *io, const char *path, const char *own, const char *keep,
                             struct cpam_err *err) CPAM_CHECK;
 
 /* Removes what has this name in the directory, with all that is in it; links are not followed. */

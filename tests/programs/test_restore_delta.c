@@ -192,6 +192,31 @@ START_TEST(T6_foreign_things_go_and_what_they_link_to_stays)
 }
 END_TEST
 
+/* pg_upgrade leaves the old folder; servers of two majors may share one. */
+START_TEST(T6_what_others_have_in_a_tablespace_stays)
+{
+    char theirs[512], note[512];
+
+    begin(ways[_i]);
+    snprintf(theirs, sizeof(theirs), "%s/PG_14_202107181", world.old_space);
+    ck_assert_int_eq(mkdir(theirs, 0700), 0);
+    snprintf(theirs, sizeof(theirs), "%s/PG_14_202107181/16400", world.old_space);
+    put(theirs, "theirs", 6, 0);
+    snprintf(note, sizeof(note), "%s/zzz", world.old_space);
+    put(note, "a note", 6, 0);
+    delta();
+    ck_assert_int_eq(access(theirs, F_OK), 0);
+    ck_assert_int_eq(access(note, F_OK), 0);
+    /* nor do they go when an aborted one is begun anew */
+    ck_ok(world_restore(&world, io_posix(), false, false, &err), &err);
+    world.delta = false;
+    delta();
+    ck_assert_int_eq(access(theirs, F_OK), 0);
+    ck_assert_int_eq(access(note, F_OK), 0);
+    world_end(&world);
+}
+END_TEST
+
 /* A first page of a segment, of any cluster. */
 static void
 put_segment(const char *name, uint64_t address)
@@ -306,6 +331,26 @@ START_TEST(trap20_nobody_elses_directory_is_written_over)
 }
 END_TEST
 
+START_TEST(trap20_a_server_started_since_the_check_is_left_alone)
+{
+    CPAM_AUTO(restore_places_free) struct restore_places *places = NULL;
+    struct option_list maps = {0};
+
+    begin(true);
+    ck_ok(restore_places_new(io_posix(), world.target, &places, &err), &err);
+    places->delta = true;
+    places->sysid = world.summary.sysid;
+    places->major = world.summary.major;
+    ck_ok(restore_places_check(places, &maps, &err), &err);
+    put(path_of("postmaster.pid"), "99999999\n/nowhere\n", 18, 0);
+    ck_fails(restore_places_make(places, world.summary.label, &err), CPAM_USAGE,
+             "has a postmaster.pid", &err);
+    ck_assert(world_has(&world, RESTORE_CONTROL));
+    ck_assert(!world_has(&world, RESTORE_MARKER));
+    world_end(&world);
+}
+END_TEST
+
 /* Tags are what saves fetching, not what makes a restore right. */
 START_TEST(E1_damaged_tags_cost_speed_and_not_the_restore)
 {
@@ -373,6 +418,8 @@ suite(void)
     tcase_add_test(tcase, T6_without_tags_a_wrong_file_is_fetched_whole);
     tcase_add_loop_test(tcase, T6_every_kind_of_difference, 0, 2);
     tcase_add_test(tcase, T6_foreign_things_go_and_what_they_link_to_stays);
+    tcase_add_loop_test(tcase, T6_what_others_have_in_a_tablespace_stays, 0, 2);
+    tcase_add_test(tcase, trap20_a_server_started_since_the_check_is_left_alone);
     tcase_add_test(tcase, trap20_WAL_that_the_archive_may_not_have_is_put_aside);
     tcase_add_test(tcase, T6_T9_an_aborted_restore_is_gone_on_with);
     tcase_add_test(tcase, trap20_nobody_elses_directory_is_written_over);
