@@ -13,6 +13,7 @@
 #include "base/text.h"
 #include "check_backlog.h"
 #include "check_server.h"
+#include "check_spool.h"
 #include "repo/backup.h"
 #include "repo/wal_archive.h"
 #include "repo_parts.h"
@@ -51,6 +52,7 @@ struct check
     size_t backups;
     struct backup_summary newest; /* of the first repository that has one */
     struct checked_backlogs backlogs;
+    struct checked_spool spool;
     char finding[CPAM_ERR_TEXT_MAX];
 };
 
@@ -316,7 +318,8 @@ print_verdict(struct check *check, struct cpam_err *err)
     CPAM_AUTO(cpam_buf_clear) struct cpam_buf out = {0};
     struct json_writer json = {.buf = &out, .limit = REPORT_MAX};
 
-    check->cli->attention = check->finding[0] != '\0' || check->backlogs.count > 0;
+    check->cli->attention = check->finding[0] != '\0' || check->backlogs.count > 0 ||
+                            check->spool.problem.status != CPAM_OK;
     CPAM_TRY(verdict(check, &line, err));
     const char *text = cpam_buf_text(&line);
     if (text == NULL)
@@ -324,6 +327,7 @@ print_verdict(struct check *check, struct cpam_err *err)
     if (!check->cli->json)
     {
         printf("%s\n", text);
+        check_spool_print(&check->spool);
         return check_backlogs_print(check->cli, &check->backlogs, err);
     }
     json_begin_object(&json, NULL);
@@ -333,6 +337,7 @@ print_verdict(struct check *check, struct cpam_err *err)
     json_put_text(&json, "segment", check->segment);
     json_put_u64(&json, "backups", check->backups);
     check_backlogs_json(&json, &check->backlogs);
+    check_spool_json(&json, &check->spool);
     json_end(&json);
     CPAM_TRY(json_writer_end(&json, err));
     printf("%s\n", cpam_buf_text(&out));
@@ -346,6 +351,7 @@ check_all(struct check *check, struct cpam_err *err)
     CPAM_TRY(open_repositories(check, err));
     CPAM_TRY(check_server_open(&check->server, err));
     CPAM_TRY(check_segment(check, err));
+    check_spool(check->cli, check->data, &check->control, &check->spool);
     CPAM_TRY(check_backups(check, err));
     CPAM_TRY(check_histories(check, err));
     CPAM_TRY(check_backlogs_read(check->cli, check->control.sysid, &check->backlogs, err));

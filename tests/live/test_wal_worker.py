@@ -1,9 +1,11 @@
 """test_wal_worker.py - a real server that archives through cpam-wal-worker: everything arrives, whatever is
 done to the worker meanwhile, and comes back as it was."""
+import json
 import os
+import shutil
 import signal
 
-from harness import cluster, cpam, tap, workers
+from harness import cluster, cpam, tap, workers, workspace
 
 
 def begin(t, **more):
@@ -66,6 +68,46 @@ def test_P9_P10_everything_arrives_and_comes_back(t):
         t.exits(cpam.run("cpam-wal-fetch", name, target, config=config), 0)
         os.unlink(target)
     t.lacks(pg.log_text(), ["archiver process", "terminated by signal"], "the server's log")
+
+
+def test_O6_check_looks_at_the_spool_and_its_worker(t):
+    """WAL is archived all the same, in the foreground: protected, and somebody should look."""
+    pg, config = begin(t)
+    t.exits(cpam.run("cpam-base-push", config=config), 0)
+
+    def check(code, *words):
+        got = t.exits(cpam.run("cpam-repo", "check", config=config), code)
+        t.holds(got.out, ["protected: segment ", *words])
+        return got.out
+
+    t.lacks(check(0), ["spool"])
+    report = json.loads(t.exits(cpam.run("cpam-repo", "check", "--json", config=config), 0).out)
+    t.equal(report["spool"], {"worker": True, "problem": None})
+    spool = os.path.join(t.folder(), "spool")
+    place, = [os.path.join(spool, one) for one in os.listdir(spool) if one.startswith("demo-")]
+    workers.end(t.folder())
+    os.chmod(place, 0o755)  # others could answer in the worker's name
+    check(3, "the spool is of no use", "others than its owner may enter it", "chmod 0700")
+    os.chmod(place, 0o700)
+    check(0)  # the next push has started one
+    workers.end(t.folder())
+    shutil.rmtree(spool)
+    check(3, "could not open the spool", "make the folder that wal.spool names")
+    os.symlink(pg.data + "/pg_wal", spool)
+    check(3, "which is the server's")
+    os.unlink(spool)
+    os.mkdir(spool, 0o700)
+    shutil.chown(spool, *[os.stat(pg.data).st_uid, os.stat(pg.data).st_gid])
+    with open(config, encoding="utf-8") as file:  # the server pushes by another configuration than is checked
+        text = file.read()
+    t.true("worker" in text, "the mode")
+    direct = workspace.write(os.path.join(t.folder(), "direct.yaml"), text.replace("worker", "direct"), 0o640)
+    pg.configure(**cpam.archive_settings(direct))
+    pg.reload()
+    out = check(3, "no cpam-wal-worker serves")
+    t.holds(out, ["archived in the foreground"])
+    report = json.loads(t.exits(cpam.run("cpam-repo", "check", "--json", config=config), 3).out)
+    t.equal((report["protected"], report["spool"]["worker"]), (True, False))
 
 
 @tap.limit(600)
