@@ -7,7 +7,8 @@ import shutil
 import signal
 import subprocess
 
-from push_world import World, name, programs, segment, tap, workspace
+from push_world import SYSID, World, name, programs, segment, tap, workers, workspace
+from worker_world import until
 
 from harness import cluster
 
@@ -182,6 +183,30 @@ def test_F1_without_the_program_behind_it_the_state_decides(t):
     os.unlink(f"{w.data}/recovery.signal")
     workspace.write(f"{w.data}/standby.signal", "")
     w.expect(w.ask(1), 1, "is the installation complete?")
+
+
+def test_F5_a_repository_that_was_made_anew_is_fetched_ahead_from(t):
+    """Under the worker: what it knew of the one before it counts no longer."""
+    w = Archive(t, "", fetch="timeout: 60s, prefetch: 2")
+    w.expect(w.ask(1), 0)  # and 2 and 3 ahead
+    w.whole_or_absent(1, "the first repository")
+    before = workers.pids(w.folder, "cpam-wal-prefetch")
+    t.equal(len(before), 1, "workers")
+    shutil.rmtree(w.root())
+    workspace.folder(w.root(), 0o700)
+    workspace.run([f"{programs()}/make_repo", w.config, "primary", SYSID, 15, w.size])
+    for number in range(1, 9):
+        w.expect(w.push(w.segment(number, seed="anew")), 0)
+    place, = [one for one in os.listdir(f"{w.folder}/spool") if one.startswith("test-")]
+
+    def ahead():
+        w.expect(w.ask(6), 0)
+        with open(w.wanted, "rb") as file:
+            t.true(file.read() == segment(1, 6, seed="anew"), "what the new one has")
+        return [one for one in os.listdir(f"{w.folder}/spool/{place}/prefetch") if name(1, 7) in one]
+
+    until("a segment fetched ahead", ahead)
+    t.equal(workers.pids(w.folder, "cpam-wal-prefetch"), before, "the same worker")
 
 
 def _beside_an_empty_one(first, prefetch):
