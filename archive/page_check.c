@@ -14,6 +14,7 @@ enum
 {
     TRIES = 5,
     PAUSE = 50 * 1000, /* us between them: longer than a page takes to be written */
+    LOOKS_MAX = 100,   /* pages of a stream that are looked at again */
     PAUSES_MAX = 400   /* in all: where more is bad than a server can be writing, it is damage */
 };
 
@@ -99,6 +100,56 @@ page_findings_conclude(struct page_findings *findings, struct lsn end, uint64_t 
     findings->count = kept;
     if (kept > 1)
         qsort(findings->items, kept, sizeof(*findings->items), compare_damages);
+}
+
+/* Torn when it was seen: now it is whole, or its file is gone or shorter. */
+static enum cpam_status
+was_torn(const struct page_findings *findings, const struct page_damage *damage,
+         page_again_fn again, void *arg, bool *torn, struct cpam_err *err)
+{
+    uint32_t first = damage->block - damage->block % findings->segment_blocks;
+    uint8_t page[PAGE_SIZE];
+
+    *torn = false;
+    for (int i = 0; i < TRIES && !*torn; i++)
+    {
+        bool gone = false;
+
+        if (i > 0)
+            findings->io->ops->sleep(findings->io, PAUSE);
+        CPAM_TRY(again(arg, damage->path, (uint64_t) (damage->block - first) * PAGE_SIZE, page,
+                       &gone, err));
+        *torn = gone || page_verify(page, damage->block) != PAGE_DAMAGED;
+    }
+    return CPAM_OK;
+}
+
+enum cpam_status
+page_findings_look_again(struct page_findings *findings, page_again_fn again, void *arg,
+                         uint64_t *damaged, struct cpam_err *err)
+{
+    enum cpam_status status = CPAM_OK;
+    size_t kept = 0;
+
+    *damaged = findings->beyond;
+    for (size_t i = 0; i < findings->count; i++)
+    {
+        struct page_damage *one = &findings->items[i];
+        bool torn = false;
+
+        /* where very many are bad, they are not torn */
+        if (status == CPAM_OK && i < LOOKS_MAX)
+            status = was_torn(findings, one, again, arg, &torn, err);
+        if (torn)
+        {
+            free(one->path);
+            continue;
+        }
+        *damaged += one->free_space_map ? 0 : 1;
+        findings->items[kept++] = *one;
+    }
+    findings->count = kept;
+    return status;
 }
 
 size_t

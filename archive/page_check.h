@@ -41,6 +41,18 @@ CPAM_SCOPED(page_findings_free, struct page_findings);
  * mends.  *damaged counts pages, those of free space maps not among them.
  */
 void page_findings_conclude(struct page_findings *findings, struct lsn end, uint64_t *damaged);
+/*
+ * Pages that came in a stream were seen once, perhaps while they were written: each that is left after
+ * page_findings_conclude() is read by `again`, at `offset` of its file, and dropped where it is whole now
+ * or gone (*gone), since it was torn then, and WAL holds what tore it.  *damaged is counted anew.  Where
+ * `again` fails, that one and the others stay.
+ */
+typedef enum cpam_status (*page_again_fn)(void *arg, const char *path, uint64_t offset,
+                                          uint8_t page[PAGE_SIZE], bool *gone,
+                                          struct cpam_err *err);
+enum cpam_status page_findings_look_again(struct page_findings *findings, page_again_fn again,
+                                          void *arg, uint64_t *damaged,
+                                          struct cpam_err *err) CPAM_CHECK;
 /* In order of path and block; index < page_findings_count(). */
 size_t page_findings_count(const struct page_findings *findings);
 const struct page_damage *page_findings_at(const struct page_findings *findings, size_t index);

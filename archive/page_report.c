@@ -164,6 +164,41 @@ note_in(struct backup_summary *summary, const struct page_damage *damage)
         memcpy(summary->damaged_first + size, one, (size_t) length + 1);
 }
 
+/* One page out of a file of the server's data directory (a page_again_fn). */
+static enum cpam_status
+read_again(void *arg, const char *path, uint64_t offset, uint8_t page[PAGE_SIZE], bool *gone,
+           struct cpam_err *err)
+{
+    static const char sql[] =
+        "SELECT encode(pg_read_binary_file($1, $2::bigint, $3::bigint, true), 'hex')";
+    const struct page_report *report = arg;
+    CPAM_AUTO(pgrows_free) struct pgrows *row = NULL;
+    char at[32], size[32];
+    const char *parameters[] = {path, at, size};
+
+    snprintf(at, sizeof(at), "%" PRIu64, offset);
+    snprintf(size, sizeof(size), "%d", PAGE_SIZE);
+    CPAM_TRY(pgconn_query(report->conn, sql, parameters, 3, deadline_after(report->io, ANSWER_TIME),
+                          &row, err));
+    const char *text = row->rows == 1 && row->columns == 1 ? row->values[0] : NULL;
+
+    *gone = text == NULL || strlen(text) < (size_t) 2 * PAGE_SIZE;
+    return *gone ? CPAM_OK : text_unhex(text, page, PAGE_SIZE, false, err);
+}
+
+static void
+look_again(const struct page_report *report, struct page_findings *findings, uint64_t *damaged)
+{
+    struct page_report asked = *report;
+    struct cpam_err err;
+
+    if (page_findings_look_again(findings, read_again, &asked, damaged, &err) != CPAM_OK)
+        cpam_log(LOG_INFO,
+                 "bad pages of a stream can't be looked at again (%s): some may have been seen "
+                 "while they were written; a user with pg_read_server_files is told",
+                 err.text);
+}
+
 enum cpam_status
 page_report(const struct page_report *report, struct page_findings *findings,
             struct backup_summary *summary, struct cpam_err *err)
@@ -180,6 +215,8 @@ page_report(const struct page_report *report, struct page_findings *findings,
                         NULL, 0, 1, deadline_after(report->io, ANSWER_TIME), &row, err));
     CPAM_TRY(lsn_parse(row->values[0], &end, err));
     page_findings_conclude(findings, end, &summary->damaged_pages);
+    if (report->streamed)
+        look_again(report, findings, &summary->damaged_pages);
     for (size_t i = 0; i < page_findings_count(findings); i++)
     {
         const struct page_damage *damage = page_findings_at(findings, i);

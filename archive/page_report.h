@@ -17,6 +17,7 @@ struct page_report
     struct pgconn *conn;  /* the backup's own session */
     const char *conninfo; /* how it was opened */
     bool fail;            /* base.checksums: fail */
+    bool streamed;        /* pages were seen once: the server is asked for the bad ones again */
 };
 
 /*

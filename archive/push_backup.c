@@ -237,6 +237,7 @@ copy_files(struct push *push, struct cpam_err *err)
         struct page_report report = {.io = request->io,
                                      .conn = source->conn,
                                      .conninfo = cpam_buf_text(&source->conninfo),
+                                     .streamed = source->data == NULL,
                                      .fail =
                                          strcmp(request->settings->base.checksums, "fail") == 0};
 

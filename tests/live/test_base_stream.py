@@ -102,6 +102,33 @@ def test_B5_a_standby_by_stream_and_its_promotion_in_mid_stream(t):
     t.equal(world.summaries(), listed, "backups")
 
 
+def test_B3_the_next_stream_sends_only_what_changed(t):
+    world = StreamWorld(t)
+    pg = world.pg
+    pg.pgbench("-i", "-s", "5", "-q")
+    fill(pg)
+    first = json.loads(t.exits(world.push("--json"), 0).out)["backups"][0]
+    pg.sql("update x set b = 'changed' where a % 1000 = 0")
+    pg.sql("delete from pgbench_accounts where aid > 490000")
+    pg.sql("vacuum pgbench_accounts")  # cuts its file
+    pg.sql("create table y as select generate_series(1, 1000) as a")
+    pg.sql("drop table pgbench_tellers")
+    second = json.loads(t.exits(world.push("--json"), 0).out)["backups"][0]
+    t.equal([first["kind"], second["kind"]], ["full", "incremental"])
+    t.true(second["stored_bytes"] < first["stored_bytes"] / 2,
+           f"{second['stored_bytes']} of {first['stored_bytes']} bytes")
+    pg.wait_archived(pg.switch_wal())
+    copy = world.restore("restored", "--latest")
+    for statement in (CONTENT, "select count(*), sum(aid) from pgbench_accounts",
+                      "select count(*) from y"):
+        t.equal(copy.sql(statement), pg.sql(statement), statement)
+    # out of the directory it is another matter: that begins with a full one
+    config = world.write({"source": "files"}, "files.yaml", data=pg.data)
+    result = t.exits(world.push("--json", config=config), 0)
+    t.equal(json.loads(result.out)["backups"][0]["kind"], "full")
+    t.holds(result.err, "another base.source")
+
+
 def test_B5_a_stream_that_breaks_leaves_no_backup(t):
     world = StreamWorld(t)
     fill(world.pg)

@@ -175,6 +175,73 @@ START_TEST(trap24_free_space_maps_never_decide_and_other_files_have_no_pages)
 }
 END_TEST
 
+/* What the server says of a page the second time: whole from the `whole_at`th question on. */
+struct again
+{
+    unsigned asked, whole_at;
+    bool gone, fails;
+    uint64_t offset;
+};
+
+static enum cpam_status
+ask_again(void *arg, const char *path, uint64_t offset, uint8_t page[PAGE_SIZE], bool *gone,
+          struct cpam_err *err)
+{
+    struct again *again = arg;
+
+    ck_assert_str_eq(path, "base/5/16384.1");
+    if (again->fails)
+        return cpam_fail(err, CPAM_REFUSED, 0, "permission denied");
+    again->offset = offset;
+    again->asked++;
+    *gone = again->gone;
+    memcpy(page, content + PAGE_SIZE, PAGE_SIZE); /* bad */
+    if (again->asked >= again->whole_at)
+    {
+        make_page(0, SEGMENT_BLOCKS + 1, 0x500);
+        memcpy(page, content, PAGE_SIZE);
+    }
+    return CPAM_OK;
+}
+
+static const struct
+{
+    struct again again;
+    uint64_t damaged;
+} looks[] = {
+    {{.whole_at = 1}, 0},    {{.whole_at = 3}, 0},
+    {{.whole_at = 1000}, 1}, {{.whole_at = 1000, .gone = true}, 0},
+    {{.fails = true}, 1},
+};
+
+START_TEST(trap24_a_page_of_a_stream_is_asked_for_again)
+{
+    CPAM_AUTO(page_findings_free) struct page_findings *findings = NULL;
+    CPAM_AUTO(page_check_free) struct page_check *check = NULL;
+    struct again again = looks[_i].again;
+    struct cpam_err err;
+    uint64_t count;
+
+    fixture_begin();
+    ck_ok(page_findings_new(io_posix(), (struct lsn){START}, SEGMENT_BLOCKS, &findings, &err),
+          &err);
+    ck_ok(page_check_new(findings, &check, &err), &err);
+    make_page(0, SEGMENT_BLOCKS, 0x500);
+    make_page(1, SEGMENT_BLOCKS + 1, 0x500); /* older than the backup: no WAL mends it */
+    content[PAGE_SIZE + 5000] ^= 1;
+    page_check_begin(check, "base/5/16384.1", -1, 0);
+    ck_ok(page_check_feed(check, content, (size_t) 2 * PAGE_SIZE, &err), &err);
+    ck_assert_uint_eq(damaged(findings), 1);
+    enum cpam_status status = page_findings_look_again(findings, ask_again, &again, &count, &err);
+    ck_assert_int_eq(status, again.fails ? CPAM_REFUSED : CPAM_OK);
+    ck_assert_uint_eq(count, looks[_i].damaged);
+    ck_assert_uint_eq(page_findings_count(findings), looks[_i].damaged);
+    if (!again.fails)
+        ck_assert_uint_eq(again.offset, PAGE_SIZE); /* in its file, not in the relation */
+    fixture_end();
+}
+END_TEST
+
 Suite *
 suite(void)
 {
@@ -186,6 +253,8 @@ suite(void)
     tcase_add_test(tcase, B6_a_torn_page_is_read_again);
     tcase_add_test(tcase, B6_very_much_damage_is_told_in_time);
     tcase_add_test(tcase, trap24_free_space_maps_never_decide_and_other_files_have_no_pages);
+    tcase_add_loop_test(tcase, trap24_a_page_of_a_stream_is_asked_for_again, 0,
+                        sizeof(looks) / sizeof(looks[0]));
     suite_add_tcase(suite, tcase);
     return suite;
 }
