@@ -197,7 +197,11 @@ server_read_settings(struct io *io, struct pgconn *conn, struct server_facts *ou
         "'max_locks_per_transaction', 'wal_level', 'hot_standby', 'archive_mode', "
         "'archive_timeout', 'full_page_writes', 'wal_log_hints', 'data_checksums', "
         "'wal_segment_size', 'block_size', 'unix_socket_directories', 'port', 'ssl', 'TimeZone', "
-        "'lc_messages', 'log_timezone', 'log_directory', 'default_tablespace') ORDER BY name";
+        "'lc_messages', 'log_timezone', 'log_directory', 'default_tablespace') "
+        /* so that one database can be restored by its name (cpam-base-fetch --database) */
+        "UNION ALL SELECT 'databases', names FROM (SELECT string_agg(oid::text || ' ' || datname, "
+        "E'\\n' ORDER BY oid) AS names FROM pg_database WHERE strpos(datname, E'\\n') = 0) AS d "
+        "WHERE octet_length(names) < 131072 ORDER BY 1";
     uint64_t number = 0;
 
     CPAM_TRY(pgconn_query(conn, sql, NULL, 0, soon(io), &out->settings, err));

@@ -37,6 +37,7 @@ struct base_fetch
     struct recovery_settings settings;
     char fetch_program[RESTORE_PATH_MAX], push_program[RESTORE_PATH_MAX];
     struct restore_places *places;
+    struct restore_choice choice;
     struct restore_candidates candidates;
     size_t chosen;                /* of them: it made the plan */
     struct restore_source source; /* that the plan was made from */
@@ -107,8 +108,8 @@ plan_from(struct base_fetch *self, const struct repository_settings *which, stru
     CPAM_TRY(recovery_archive_read(source->repo, sysid, source->backups, &self->archive, err));
     CPAM_TRY(target_select(recovery_archive_map(self->archive), &self->target, &self->plan, err));
     CPAM_TRY(restore_places_new(self->cli->io, self->cli->argv[0], &self->places, err));
-    return restore_survey_read(source->repo, self->plan.backup, self->places,
-                               &options->tablespace_map, &self->survey, err);
+    return restore_survey_read(source->repo, self->plan.backup, self->places, &self->choice,
+                               &self->survey, err);
 }
 
 static void
@@ -177,11 +178,29 @@ choose_plan(struct base_fetch *self, struct cpam_err *err)
     return first;
 }
 
+/* Replay can go over empty files only where the first change of each page brings all of it. */
+static enum cpam_status
+check_databases(const struct base_fetch *self, struct cpam_err *err)
+{
+    enum target_kind kind = self->target.kind;
+
+    if (self->options->databases.count == 0 || !self->survey->torn_pages || kind == TARGET_BACKUP ||
+        kind == TARGET_IMMEDIATE)
+        return CPAM_OK;
+    cpam_fail(
+        err, CPAM_USAGE, 0,
+        "--database: the server ran with full_page_writes off, so WAL behind the backup can't "
+        "be replayed over the empty files of the other databases");
+    cpam_err_hint(err, "--target-immediate, or --backup LABEL alone, or all databases");
+    return CPAM_USAGE;
+}
+
 static enum cpam_status
 make_plan(struct base_fetch *self, struct cpam_err *err)
 {
     CPAM_TRY(restore_candidates(self->cli, self->options->as_of, &self->candidates, err));
     CPAM_TRY(choose_plan(self, err));
+    CPAM_TRY(check_databases(self, err));
     if (self->options->as_of != NULL)
         self->settings.repo = self->source.which->name;
     /* whoever names the timeline knows of the other one */
@@ -243,7 +262,7 @@ fetch_files(struct base_fetch *self, struct cpam_err *err)
         .history = recovery_archive_history(self->archive, self->plan.backup->timeline),
         .places = self->places,
         .survey = self->survey,
-        .maps = &self->options->tablespace_map,
+        .choice = &self->choice,
         .tally = &self->tally,
     };
 
@@ -278,6 +297,7 @@ show_next(struct base_fetch *self, struct cpam_err *err)
     CPAM_AUTO(cpam_buf_clear) struct cpam_buf text = {0};
     struct restore_next next = {.io = self->cli->io,
                                 .tally = &self->tally,
+                                .emptied = restore_databases_emptied(self->survey->databases),
                                 .delta = self->options->delta,
                                 .data = self->places->items[0].path,
                                 .config_file = self->survey->config_file,
@@ -381,6 +401,8 @@ run(struct cli *cli, struct cpam_err *err)
         return cpam_fail(err, CPAM_NO_MEMORY, 0, "out of memory for a restore");
     self->cli = cli;
     self->options = cli->options;
+    self->choice =
+        (struct restore_choice){&self->options->tablespace_map, &self->options->databases};
     enum cpam_status status =
         self->options->config_files != NULL ? fetch_config(self, err) : fetch(self, err);
     forget_plan(self);

@@ -33,6 +33,8 @@ static const struct option_def rows[] = {
      "replace the original: promote and archive at once"},
     {"accept-end", 0, OPTION_FLAG, NULL, AT(accept_end), 0, 0, NULL,
      "go on although the archive lost something"},
+    {"database", 0, OPTION_LIST, "NAME", AT(databases), 0, 0, NULL,
+     "only this database; the others come back empty"},
     {"delta", 0, OPTION_FLAG, NULL, AT(delta), 0, 0, NULL,
      "use what is right in the directory; fetch the rest"},
     {"tablespace-map", 0, OPTION_LIST, "OLD=NEW", AT(tablespace_map), 0, 0, NULL,
@@ -133,6 +135,12 @@ check_together(const struct base_options *options, const struct target *target,
     bool boundary =
         target->kind == TARGET_TIME || target->kind == TARGET_LSN || target->kind == TARGET_XID;
 
+    if (options->databases.count > 0 && (options->standby || options->recover))
+        return cpam_fail(
+            err, CPAM_USAGE, 0,
+            "--database makes a copy that lacks the other databases: it can be neither "
+            "a standby nor the original again (%s)",
+            options->standby ? "--standby" : "--recover");
     if (options->standby && options->recover)
         return cpam_fail(err, CPAM_USAGE, 0, "--standby and --recover exclude each other");
     if (options->standby && target->kind != TARGET_LATEST)

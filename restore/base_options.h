@@ -12,7 +12,7 @@ struct base_options
     bool latest, immediate, exclusive, standby, recover, accept_end, dry_run, delta;
     const char *backup, *pitr, *lsn, *xid, *name, *timeline, *action, *as_of;
     const char *config_files; /* where to; then nothing else is restored */
-    struct option_list tablespace_map;
+    struct option_list tablespace_map, databases;
 };
 
 extern const struct option_table base_option_table;

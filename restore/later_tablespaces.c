@@ -23,7 +23,8 @@ later_tablespaces_warn(struct repo *repo, const struct backup_list *backups,
                        const struct backup_summary *chosen, struct restore_places *places,
                        bool *found, struct cpam_err *err)
 {
-    static const struct option_list no_maps = {0};
+    static const struct option_list none = {0};
+    static const struct restore_choice everything = {&none, &none};
     CPAM_AUTO(restore_places_free) struct restore_places *later = NULL;
     CPAM_AUTO(restore_survey_free) struct restore_survey *survey = NULL;
     const struct backup_summary *newest = NULL;
@@ -36,7 +37,7 @@ later_tablespaces_warn(struct repo *repo, const struct backup_list *backups,
     if (newest == NULL || newest->seq <= chosen->seq)
         return CPAM_OK;
     CPAM_TRY(restore_places_new(places->io, places->items[0].path, &later, err));
-    if (restore_survey_read(repo, newest, later, &no_maps, &survey, &why) != CPAM_OK)
+    if (restore_survey_read(repo, newest, later, &everything, &survey, &why) != CPAM_OK)
     {
         cpam_log(LOG_WARNING, "backup \"%s\" was not asked for later tablespaces: %s",
                  newest->label, why.text);

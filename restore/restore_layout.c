@@ -26,6 +26,7 @@ struct layout
     /* the file whose extents come */
     bool is_open, left_out, has_bytes, is_large;
     bool existed, kept; /* it was there; it is right as it is */
+    bool emptied;       /* of a database that comes back empty */
     int fd;
     uint32_t place;
     uint64_t path_at;
@@ -132,7 +133,11 @@ file_begin(struct layout *self, const struct manifest_entry *entry, struct cpam_
     self->is_large = entry->size > RESTORE_SMALL;
     CPAM_TRY(sweep(self, place, self->path, MANIFEST_FILE, &self->existed, err));
     CPAM_TRY(file_open_or_make(self, place, err));
-    CPAM_TRY(judge(self, entry, err));
+    self->emptied = restore_databases_empties(self->files->survey->databases, entry->path);
+    if (!self->emptied)
+        CPAM_TRY(judge(self, entry, err));
+    else if (self->existed && io->ops->ftruncate(io, self->fd, 0) < 0)
+        return cpam_fail(err, CPAM_IO, errno, "could not empty \"%s\"", entry->path);
     if ((entry->size > 0 || self->existed) &&
         io->ops->ftruncate(io, self->fd, (off_t) entry->size) < 0)
         return cpam_fail(err, CPAM_IO, errno, "could not give \"%s\" its %llu bytes", entry->path,
@@ -218,7 +223,7 @@ on_extents(void *arg, uint64_t at, const struct manifest_extent *extents, size_t
 {
     struct layout *self = arg;
 
-    for (size_t i = 0; i < count && !self->left_out; at += extents[i].size, i++)
+    for (size_t i = 0; i < count && !self->left_out && !self->emptied; at += extents[i].size, i++)
     {
         if (extents[i].pack >= 0)
             CPAM_TRY(extent_spill(self, at, &extents[i], err));

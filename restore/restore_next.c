@@ -252,6 +252,8 @@ restore_next_text(const struct restore_next *next, struct cpam_buf *out, bool *a
     SAY("restored       %s\n", next->data);
     if (next->delta)
         CPAM_TRY(say_delta(next, out, err));
+    if (next->emptied != NULL && next->emptied[0] != '\0')
+        SAY("empty          can't be used, to be dropped once it is open: %s\n", next->emptied);
     if (next->has_config)
     {
         snprintf(own, sizeof(own), "%s/postgresql.conf", next->data);

@@ -18,7 +18,8 @@ struct restore_next
     const char *user; /* who owns the data, where root asked: it has to become this; or NULL */
     const struct recovery_settings *settings;
     const struct restore_tally *tally;
-    bool delta; /* tell what was there */
+    const char *emptied; /* databases that --database left empty, or "" */
+    bool delta;          /* tell what was there */
 };
 
 /*

@@ -146,6 +146,9 @@ restore_plan_text(const struct restore_plan *plan, struct cpam_buf *out, struct 
     else
         SAY("; then %s\n", settings->action);
     SAY("timeline       %u\n", plan->target->timeline.id);
+    if (restore_databases_emptied(plan->survey->databases)[0] != '\0')
+        SAY("empty          databases that come back without content: %s\n",
+            restore_databases_emptied(plan->survey->databases));
     CPAM_TRY(say_wal(plan, out, err));
     CPAM_TRY(say_places(plan, out, err));
     if (plan->dry_run)

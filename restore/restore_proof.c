@@ -32,7 +32,7 @@ struct proof
     struct sink *out;
     struct sha256 *sha;
     /* the file whose extents come */
-    bool is_open, left_out, kept;
+    bool is_open, left_out, kept, emptied;
     struct manifest_entry entry;
     char path[MANIFEST_PATH_MAX];
     uint32_t crc;
@@ -65,6 +65,8 @@ file_end(struct proof *self, struct cpam_err *err)
     self->is_open = false;
     if (self->kept)
         self->crc = self->entry.crc; /* it was read and found right */
+    if (self->emptied)
+        self->entry.crc = self->crc = crc32c_zeros(0, self->entry.size);
     if (self->crc != self->entry.crc)
         return cpam_fail(err, CPAM_CORRUPT, 0,
                          "\"%s\": what was restored has the CRC %08x, the backup's manifest says "
@@ -134,6 +136,7 @@ on_entry(void *arg, const struct manifest_entry *entry, struct cpam_err *err)
         self->entry = *entry;
         self->crc = 0;
         self->kept = false;
+        self->emptied = restore_databases_empties(self->files->survey->databases, entry->path);
         self->is_open = true;
         return CPAM_OK;
     case MANIFEST_PACK:
@@ -149,7 +152,7 @@ on_extents(void *arg, uint64_t at, const struct manifest_extent *extents, size_t
     struct proof *self = arg;
 
     (void) at;
-    for (size_t i = 0; i < count && !self->left_out; i++)
+    for (size_t i = 0; i < count && !self->left_out && !self->emptied; i++)
     {
         struct spill_extent extent;
 

@@ -13,6 +13,7 @@ struct survey_run
     const struct option_list *maps;
     size_t pack_cap;
     struct restore_place *place; /* of the file whose extents come */
+    bool checked;                /* the choice of databases: all settings have passed */
     bool left_out;
 };
 
@@ -29,6 +30,9 @@ on_setting(void *arg, const struct manifest_setting *setting, struct cpam_err *e
 {
     struct survey_run *run = arg;
 
+    CPAM_TRY(restore_databases_setting(run->survey->databases, setting, err));
+    if (strcmp(setting->name, "full_page_writes") == 0)
+        run->survey->torn_pages = strcmp(setting->value, "on") != 0;
     if (strcmp(setting->name, "pg_wal") == 0 && setting->value[0] == '/')
         return restore_places_add(run->places, "pg_wal", setting->value, run->maps, err);
     if (strncmp(setting->name, "file:", 5) == 0)
@@ -69,6 +73,9 @@ on_entry(void *arg, const struct manifest_entry *entry, struct cpam_err *err)
     char prefix[64];
     const char *relative;
 
+    if (!run->checked)
+        CPAM_TRY(restore_databases_check(run->survey->databases, err));
+    run->checked = true;
     switch (entry->kind)
     {
     case MANIFEST_PACK: return pack_add(run, entry->pack, err);
@@ -84,6 +91,9 @@ on_entry(void *arg, const struct manifest_entry *entry, struct cpam_err *err)
         if (strcmp(entry->path, "postgresql.conf") == 0)
             run->survey->has_config = true;
         run->survey->files += run->left_out ? 0 : 1;
+        /* nothing of it is fetched */
+        run->left_out =
+            run->left_out || restore_databases_empties(run->survey->databases, entry->path);
         return CPAM_OK;
     case MANIFEST_DIRECTORY:
     case MANIFEST_LINK: return CPAM_OK;
@@ -114,7 +124,7 @@ on_extents(void *arg, uint64_t at, const struct manifest_extent *extents, size_t
 
 enum cpam_status
 restore_survey_read(struct repo *repo, const struct backup_summary *summary,
-                    struct restore_places *places, const struct option_list *maps,
+                    struct restore_places *places, const struct restore_choice *choice,
                     struct restore_survey **out, struct cpam_err *err)
 {
     static const struct manifest_reader_ops ops = {
@@ -123,7 +133,8 @@ restore_survey_read(struct repo *repo, const struct backup_summary *summary,
 
     if (survey == NULL)
         return cpam_fail(err, CPAM_NO_MEMORY, 0, "out of memory for a restore");
-    struct survey_run run = {.survey = survey, .places = places, .maps = maps};
+    CPAM_TRY(restore_databases_new(choice->databases, &survey->databases, err));
+    struct survey_run run = {.survey = survey, .places = places, .maps = choice->maps};
     CPAM_TRY(manifest_read(repo, summary, &ops, &run, err));
     *out = CPAM_STEAL(survey);
     return CPAM_OK;
@@ -131,14 +142,14 @@ restore_survey_read(struct repo *repo, const struct backup_summary *summary,
 
 enum cpam_status
 restore_survey_again(struct repo *repo, const struct backup_summary *summary,
-                     const struct restore_places *places, const struct option_list *maps,
+                     const struct restore_places *places, const struct restore_choice *choice,
                      struct restore_survey **out, struct cpam_err *err)
 {
     CPAM_AUTO(restore_places_free) struct restore_places *found = NULL;
     CPAM_AUTO(restore_survey_free) struct restore_survey *survey = NULL;
 
     CPAM_TRY(restore_places_new(places->io, places->items[0].path, &found, err));
-    CPAM_TRY(restore_survey_read(repo, summary, found, maps, &survey, err));
+    CPAM_TRY(restore_survey_read(repo, summary, found, choice, &survey, err));
     bool same = found->count == places->count;
 
     for (size_t i = 1; same && i < found->count; i++)
@@ -159,5 +170,6 @@ restore_survey_free(struct restore_survey *survey)
         return;
     free(survey->pack_extents);
     free(survey->config_file);
+    restore_databases_free(survey->databases);
     free(survey);
 }

@@ -8,6 +8,7 @@
 #define CPAM_RESTORE_RESTORE_SURVEY_H
 
 #include "repo/manifest.h"
+#include "restore_databases.h"
 #include "restore_places.h"
 
 struct restore_survey
@@ -18,18 +19,28 @@ struct restore_survey
     uint32_t *pack_extents; /* pack_count */
     char *config_file;      /* where the server had it, or NULL */
     bool has_config;        /* postgresql.conf is in the data directory */
-    bool has_config_files;  /* configuration of elsewhere is in the manifest (config_files.h) */
+    bool torn_pages;        /* the server did not write full pages after checkpoints */
+    struct restore_databases *databases;
+    bool has_config_files; /* configuration of elsewhere is in the manifest (config_files.h) */
+};
+
+/* What is asked for besides the backup. */
+struct restore_choice
+{
+    const struct option_list *maps;      /* of --tablespace-map */
+    const struct option_list *databases; /* of --database */
 };
 
 /* Adds a place for each tablespace and for a linked pg_wal. */
 enum cpam_status restore_survey_read(struct repo *repo, const struct backup_summary *summary,
-                                     struct restore_places *places, const struct option_list *maps,
+                                     struct restore_places *places,
+                                     const struct restore_choice *choice,
                                      struct restore_survey **out, struct cpam_err *err) CPAM_CHECK;
 /* The same backup in another repository: its places have to be the ones there are. */
 enum cpam_status restore_survey_again(struct repo *repo, const struct backup_summary *summary,
                                       const struct restore_places *places,
-                                      const struct option_list *maps, struct restore_survey **out,
-                                      struct cpam_err *err) CPAM_CHECK;
+                                      const struct restore_choice *choice,
+                                      struct restore_survey **out, struct cpam_err *err) CPAM_CHECK;
 void restore_survey_free(struct restore_survey *survey);
 CPAM_SCOPED(restore_survey_free, struct restore_survey);
 

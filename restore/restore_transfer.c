@@ -54,7 +54,7 @@ fetch_again(const struct restore_transfer *self, const struct repository_setting
 
     CPAM_TRY(restore_source_open(self->cli, which, true, source, err));
     CPAM_TRY(restore_source_find(source, self->backup, &summary, err));
-    CPAM_TRY(restore_survey_again(source->repo, summary, self->places, self->maps, &survey, err));
+    CPAM_TRY(restore_survey_again(source->repo, summary, self->places, self->choice, &survey, err));
     for (size_t i = 0; i < self->places->count; i++)
         self->places->items[i].adopted = true;
     return fetch_from(self, source->repo, summary, survey, err);

@@ -21,7 +21,7 @@ struct restore_transfer
     const struct history *history; /* of its timeline; NULL for 1 */
     struct restore_places *places; /* made */
     const struct restore_survey *survey;
-    const struct option_list *maps;
+    const struct restore_choice *choice;
     struct restore_tally *tally;
     /* How the one before failed whose work this one has done; NULL: the plan's did it all. */
     const struct repository_settings *instead;

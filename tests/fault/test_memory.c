@@ -203,7 +203,8 @@ static void
 store_and_survey(struct backup *self, uint64_t files, uint64_t bytes, uint64_t written)
 {
     const struct push_manifest from = {.plan = self->plan, .packs = self->set};
-    const struct option_list maps = {0};
+    const struct option_list none = {0};
+    const struct restore_choice everything = {&none, &none};
     CPAM_AUTO(restore_places_free) struct restore_places *places = NULL;
     CPAM_AUTO(restore_survey_free) struct restore_survey *survey = NULL;
     struct rusage usage;
@@ -216,7 +217,8 @@ store_and_survey(struct backup *self, uint64_t files, uint64_t bytes, uint64_t w
     ck_assert_uint_eq(self->summary.bytes, bytes);
     snprintf(target, sizeof(target), "%s/data", fixture_dir);
     ck_ok(restore_places_new(io_posix(), target, &places, &err), &err);
-    ck_ok(restore_survey_read(self->repo, &self->summary, places, &maps, &survey, &err), &err);
+    ck_ok(restore_survey_read(self->repo, &self->summary, places, &everything, &survey, &err),
+          &err);
     ck_assert_uint_eq(survey->files, files);
     ck_assert_uint_eq(survey->bytes, written);
     ck_assert_int_eq(getrusage(RUSAGE_SELF, &usage), 0);

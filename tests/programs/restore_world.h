@@ -26,6 +26,9 @@ enum
 /* Of the worlds that begin from now on. */
 static uint64_t world_pack_size __attribute__((unused)) = PACK_SIZE_MIN;
 
+/* --database, of the restores that follow. */
+static struct option_list world_databases __attribute__((unused));
+
 struct world_file
 {
     const char *path;
@@ -320,7 +323,8 @@ world_restore(struct world *self, struct io *io, bool mapped, bool finish, struc
 
     snprintf(map, sizeof(map), "%s=%s", self->old_space, self->new_space);
     CPAM_TRY(restore_places_new(io, self->target, &places, err));
-    CPAM_TRY(restore_survey_read(self->repo.repo, &self->summary, places, &maps, &survey, err));
+    CPAM_TRY(restore_survey_read(self->repo.repo, &self->summary, places,
+                                 &(struct restore_choice){&maps, &world_databases}, &survey, err));
     places->delta = self->delta;
     places->sysid = self->summary.sysid;
     places->major = self->summary.major;
