@@ -21,6 +21,10 @@ enum
                             sooner deadline */
 };
 
+/* From when a full backup is due to the end of an incremental one begun just before: BACKUP_TIME_MAX,
+   and what clocks and retries may add. */
+#define LOCK_MARGIN (INT64_C(7) * 24 * 3600 * 1000000) /* us */
+
 struct repository
 {
     struct io *io;
@@ -94,6 +98,16 @@ find_credentials(struct io *io, const struct repository_settings *which, struct 
     return credentials_auto(io, out, err);
 }
 
+/*
+ * A pack is used by later backups until the next full one, which are to be locked as long as any other
+ * (format-1.md fault 6).  How late the last of them may end is known when the pack is put.
+ */
+static int64_t
+locked_longer(const struct settings *settings)
+{
+    return strcmp(settings->base.mode, "full") == 0 ? 0 : settings->base.full_every + LOCK_MARGIN;
+}
+
 static enum cpam_status
 open_bucket(struct io *io, const struct repository_settings *which, const struct limits *limits,
             const char *rest, const struct settings *settings, struct store **out,
@@ -117,6 +131,7 @@ open_bucket(struct io *io, const struct repository_settings *which, const struct
                .lock_us = which->lock_us},
         .class_base = which->class_base,
         .class_wal = which->class_wal,
+        .lock_more_base = locked_longer(settings),
         .max_parts = which->max_parts,
         .parts_dir = settings->state,
         .one_file = limits->one_file,

@@ -78,7 +78,8 @@ const struct setting_def settings_table[] = {
      .help = "Objects can't be deleted before their time; left out: no lock."},
     {"repositories[].object_lock.days", SETTING_NUMBER, SETTING_NEEDED_IN_SECTION,
      offsetof(struct repository_raw, lock_days), 1, 36500, .s3_only = true,
-     .help = "How long an object is locked."},
+     .help = "How long an object is locked; those of a backup base.full_every and 7 days longer, "
+             "unless base.mode is full."},
     {"repositories[].max_parts", SETTING_NUMBER, SETTING_OPTIONAL, REPO(max_parts), 100, 10000,
      .fallback = "10000", .s3_only = true,
      .help = "How many parts of one upload the store takes, if fewer than S3's own 10000."},

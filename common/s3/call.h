@@ -91,11 +91,11 @@ enum s3_digest_kinds
 };
 enum cpam_status s3_digest(struct s3 *s3, const struct http_body *body, unsigned kinds,
                            struct s3_digests *out, struct cpam_err *err) CPAM_CHECK;
-/* Do the settings want objects locked?  Until when one is that is locked now. */
+/* Do the settings want objects locked?  Until when one is that is locked now, for `more` us longer. */
 bool s3_lock_wanted(const struct s3 *s3);
-void s3_lock_until(struct s3 *s3, char out[TEXT_TIME_MAX]);
+void s3_lock_until(struct s3 *s3, int64_t more, char out[TEXT_TIME_MAX]);
 /* Lock an object that is there; version "": the current one. */
-enum cpam_status s3_lock(struct s3 *s3, const char *key, const char *version,
+enum cpam_status s3_lock(struct s3 *s3, const char *key, const char *version, int64_t more,
                          struct deadline deadline, struct cpam_err *err) CPAM_CHECK;
 /* The headers of encryption, class and lock; retain has room for the date. */
 void s3_put_headers(struct s3 *s3, const struct s3_put *put, struct s3_call *call, char retain[32]);

@@ -24,6 +24,7 @@ struct s3_upload
     char *key;
     char id[S3_UPLOAD_ID_MAX];
     bool lock;
+    int64_t lock_more;
     struct part *parts;
     size_t count, cap;
     uint64_t size;
@@ -56,6 +57,7 @@ s3_upload_new(struct s3 *s3, const struct s3_put *put, struct deadline deadline,
         return cpam_fail(err, CPAM_NO_MEMORY, 0, "no memory for an upload");
     upload->s3 = s3;
     upload->lock = put->lock && s3_lock_wanted(s3);
+    upload->lock_more = put->lock_more;
     s3_call_query(&call, "uploads", "");
     s3_call_header(&call, "Content-Type", "application/octet-stream");
     s3_put_headers(s3, put, &call, retain);
@@ -243,7 +245,7 @@ s3_upload_complete(struct s3_upload *upload, struct deadline deadline, struct s3
         return status;
     }
     if (looked == CPAM_OK && upload->lock && !info->is_locked)
-        looked = s3_lock(upload->s3, upload->key, info->version, deadline, err);
+        looked = s3_lock(upload->s3, upload->key, info->version, upload->lock_more, deadline, err);
     return looked;
 }
 

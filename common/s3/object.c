@@ -24,7 +24,7 @@ s3_put_headers(struct s3 *s3, const struct s3_put *put, struct s3_call *call, ch
     }
     if (put->lock && s3_lock_wanted(s3))
     {
-        s3_lock_until(s3, retain);
+        s3_lock_until(s3, put->lock_more, retain);
         s3_call_header(call, "x-amz-object-lock-mode", settings->lock_mode);
         s3_call_header(call, "x-amz-object-lock-retain-until-date", retain);
     }

@@ -17,16 +17,16 @@ s3_lock_wanted(const struct s3 *s3)
 }
 
 void
-s3_lock_until(struct s3 *s3, char out[TEXT_TIME_MAX])
+s3_lock_until(struct s3 *s3, int64_t more, char out[TEXT_TIME_MAX])
 {
     /* whole seconds: not every store takes a fraction */
-    int64_t until = (s3->io->ops->now(s3->io) + s3->skew + s3->settings.lock_us) / 1000000;
+    int64_t until = (s3->io->ops->now(s3->io) + s3->skew + s3->settings.lock_us + more) / 1000000;
 
     text_format_time(until * 1000000, out);
 }
 
 enum cpam_status
-s3_lock(struct s3 *s3, const char *key, const char *version, struct deadline deadline,
+s3_lock(struct s3 *s3, const char *key, const char *version, int64_t more, struct deadline deadline,
         struct cpam_err *err)
 {
     CPAM_AUTO(http_reply_clear) struct http_reply reply = {0};
@@ -35,7 +35,7 @@ s3_lock(struct s3 *s3, const char *key, const char *version, struct deadline dea
     struct s3_digests digests;
     char until[TEXT_TIME_MAX];
 
-    s3_lock_until(s3, until);
+    s3_lock_until(s3, more, until);
     CPAM_TRY(cpam_buf_printf(&text, 4096, err,
                              "<Retention xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\"><Mode>%s"
                              "</Mode><RetainUntilDate>%s</RetainUntilDate></Retention>",

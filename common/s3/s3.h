@@ -89,7 +89,8 @@ struct s3_put
     const char *key;
     struct http_body body;
     const char *storage_class; /* NULL: the bucket's */
-    bool lock;                 /* as the settings say */
+    bool lock;                 /* as the settings say, */
+    int64_t lock_more;         /* and so many us longer */
 };
 
 /* Put-if-absent (If-None-Match: *).  info: what the store acknowledged.  Where the body went with

@@ -20,6 +20,7 @@ struct s3_store
     char *prefix; /* "" or "folder/cluster/" */
     char *class_base, *class_wal;
     atomic_int versioning; /* an s3_versioning once it was asked for, else S3_STORE_NOT_ASKED */
+    int64_t lock_more_base;
     unsigned max_parts;
     char *parts_dir;
     int64_t as_of;       /* us since 1970 UTC; 0: now (s3_as_of.c) */
@@ -47,7 +48,8 @@ void s3_store_free(struct store *store);
 /* For a store that is read as of a moment. */
 extern const struct store_ops s3_as_of_ops;
 
-const char *s3_store_class(const struct s3_store *self, enum store_class class);
+/* Of a put: its class and its lock. */
+void s3_store_class(const struct s3_store *self, enum store_class class, struct s3_put *put);
 
 /* After a put was acknowledged: is it there, is it that, and is it alone? */
 enum cpam_status s3_store_confirm(struct s3_store *self, const char *full,

@@ -18,16 +18,19 @@ s3_store_key(struct s3_store *self, const char *key, const char **out, struct cp
     return CPAM_OK;
 }
 
-const char *
-s3_store_class(const struct s3_store *self, enum store_class class)
+void
+s3_store_class(const struct s3_store *self, enum store_class class, struct s3_put *put)
 {
+    put->lock = true;
     switch (class)
     {
-    case STORE_CLASS_WAL: return self->class_wal;
-    case STORE_CLASS_BASE: return self->class_base;
+    case STORE_CLASS_WAL: put->storage_class = self->class_wal; break;
+    case STORE_CLASS_BASE:
+        put->storage_class = self->class_base;
+        put->lock_more = self->lock_more_base;
+        break;
     case STORE_CLASS_META: break;
     }
-    return NULL;
 }
 
 static enum cpam_status
@@ -35,9 +38,10 @@ put_body(struct s3_store *self, const char *key, const struct http_body *body,
          enum store_class class, struct cpam_err *err)
 {
     struct deadline deadline = store_operation_deadline(&self->base);
-    struct s3_put put = {.body = *body, .storage_class = s3_store_class(self, class), .lock = true};
+    struct s3_put put = {.body = *body};
     struct s3_info info;
 
+    s3_store_class(self, class, &put);
     CPAM_TRY(s3_store_key(self, key, &put.key, err));
     CPAM_TRY(s3_put_new(self->s3, &put, deadline, &info, err));
     return s3_store_confirm(self, put.key, &info, deadline, err);
@@ -327,6 +331,7 @@ s3_store_open(struct io *io, const struct s3_store_settings *settings, struct ht
     self->as_of = settings->as_of;
     self->versioning = S3_STORE_NOT_ASKED;
     self->base.io = io;
+    self->lock_more_base = settings->lock_more_base;
     self->max_parts = settings->max_parts != 0 ? settings->max_parts : S3_PARTS_MAX;
     CPAM_AUTO(store_free) struct store *owner = &self->base;
     CPAM_TRY(joined(&self->prefix, err, prefix, slash, ""));

@@ -35,10 +35,11 @@ struct s3_store_settings
     struct s3_settings s3;
     const char *prefix;                 /* "" or "folder/cluster": no slash at either end */
     const char *class_base, *class_wal; /* storage classes; NULL: the bucket's own */
-    unsigned max_parts;                 /* the store takes of one object; 0: S3_PARTS_MAX */
-    const char *parts_dir; /* where parts wait that memory does not hold; NULL: /var/tmp */
-    bool one_file;         /* will be put: the store is not asked what it looks at (s3/guard.h) */
-    int64_t as_of;         /* us since 1970 UTC: read only, and what the bucket held then; 0: now */
+    int64_t lock_more_base; /* us the objects of a backup are locked beyond s3.lock_us */
+    unsigned max_parts;     /* the store takes of one object; 0: S3_PARTS_MAX */
+    const char *parts_dir;  /* where parts wait that memory does not hold; NULL: /var/tmp */
+    bool one_file;          /* will be put: the store is not asked what it looks at (s3/guard.h) */
+    int64_t as_of; /* us since 1970 UTC: read only, and what the bucket held then; 0: now */
 };
 
 /*

@@ -38,10 +38,10 @@ static enum cpam_status
 begin(struct s3_stream *self, struct deadline deadline, struct cpam_err *err)
 {
     struct s3_store *store = self->store;
-    const struct s3_put put = {
-        .key = self->full, .storage_class = s3_store_class(store, self->class), .lock = true};
+    struct s3_put put = {.key = self->full};
     struct s3_info info;
 
+    s3_store_class(store, self->class, &put);
     /* not every store looks at If-None-Match when an upload is completed */
     enum cpam_status status = s3_head(store->s3, self->full, NULL, deadline, &info, err);
     if (status == CPAM_OK)

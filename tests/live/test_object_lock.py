@@ -59,6 +59,9 @@ def test_S6_every_object_of_a_backup_is_locked(t):
     ends = {key: locked_until("locked", key) for key in keys}
     t.equal([key for key, until in ends.items() if until is None or until < in_days(DAYS - 1)], [],
             "objects that are not locked")
+    # packs are used by incremental backups until the next full one (base.full_every: 7d), and a week
+    t.equal([key for key, until in ends.items() if "/pack/" in key and until < in_days(DAYS + 13)], [],
+            "packs locked too shortly for those that will use them")
     # nobody can delete a version of a pack before its time
     pack = next(key for key in keys if "/pack/" in key)
     headers, _ = client.check("HEAD", f"/locked/{pack}")

@@ -60,14 +60,19 @@ struct fixture
     struct store *store;
 };
 
+#define DAY INT64_C(86400000000)
+
 static void
-open_store(struct fixture *f, const struct fake_answer *answers, size_t count)
+open_locking(struct fixture *f, const char *mode, const struct fake_answer *answers, size_t count)
 {
-    const struct s3_store_settings settings = {
-        .s3 = {.bucket = "cpam", .endpoint = "https://s3.example.net"},
-        .prefix = "f/demo",
-        .class_base = "STANDARD_IA",
-        .class_wal = "ONEZONE_IA"};
+    const struct s3_store_settings settings = {.s3 = {.bucket = "cpam",
+                                                      .endpoint = "https://s3.example.net",
+                                                      .lock_mode = mode,
+                                                      .lock_us = 35 * DAY},
+                                               .lock_more_base = 14 * DAY,
+                                               .prefix = "f/demo",
+                                               .class_base = "STANDARD_IA",
+                                               .class_wal = "ONEZONE_IA"};
     struct credentials *credentials = NULL;
     struct cpam_err err;
 
@@ -76,6 +81,12 @@ open_store(struct fixture *f, const struct fake_answer *answers, size_t count)
     ck_ok(credentials_new("AKID", "secret", 6, NULL, 0, "the test", &credentials, &err), &err);
     ck_ok(s3_store_open(&f->io.base, &settings, &f->http.base, credentials, &f->store, &err), &err);
     ck_assert_str_eq(f->store->url, "s3://cpam/f/demo");
+}
+
+static void
+open_store(struct fixture *f, const struct fake_answer *answers, size_t count)
+{
+    open_locking(f, NULL, answers, count);
 }
 
 static void
@@ -135,6 +146,44 @@ START_TEST(S3_a_put_is_looked_at)
     ck_assert_ptr_nonnull(strstr(f.http.asked, "PUT https://s3.example.net/cpam/f/demo/k\n"));
     ck_assert_ptr_nonnull(strstr(f.http.asked, "x-amz-storage-class: ONEZONE_IA\n"));
     close_store(&f);
+}
+END_TEST
+
+/* Incremental backups use a pack until the next full one, and are to be locked as long as others. */
+START_TEST(S6_what_backups_share_is_locked_longer)
+{
+    static const struct fake_answer answers[] = {PUT_DONE, NEVER, HEAD_OF("5", MD5)};
+    static const struct
+    {
+        enum store_class class;
+        const char *until;
+    } puts[] = {{STORE_CLASS_WAL, "1970-02-05"},
+                {STORE_CLASS_META, "1970-02-05"},
+                {STORE_CLASS_BASE, "1970-02-19"}};
+
+    for (size_t i = 0; i < COUNT_OF(puts); i++)
+        for (int streamed = 0; streamed < 2; streamed++)
+        {
+            struct fixture f;
+            struct cpam_err err;
+            struct sink *sink = NULL;
+            char header[128];
+
+            open_locking(&f, "COMPLIANCE", answers, COUNT_OF(answers));
+            if (streamed)
+            {
+                ck_ok(store_put_stream(f.store, "k", puts[i].class, &sink, &err), &err);
+                ck_ok(sink_write(sink, "hello", 5, &err), &err);
+                ck_ok(sink_finish(sink, &err), &err);
+                sink_free(sink);
+            }
+            else
+                ck_ok(store_put_new(f.store, "k", "hello", 5, puts[i].class, &err), &err);
+            snprintf(header, sizeof(header), "x-amz-object-lock-retain-until-date: %sT",
+                     puts[i].until);
+            ck_assert_msg(strstr(f.http.asked, header) != NULL, "%s in %s", header, f.http.asked);
+            close_store(&f);
+        }
 }
 END_TEST
 
@@ -403,6 +452,7 @@ suite(void)
     Suite *suite = suite_create("s3_store");
     TCase *tcase = tcase_create("s3_store");
 
+    tcase_add_test(tcase, S6_what_backups_share_is_locked_longer);
     tcase_add_loop_test(tcase, S3_a_put_is_looked_at, 0, (int) COUNT_OF(put_cases));
     tcase_add_loop_test(tcase, F1_absence_is_proven, 0, (int) COUNT_OF(absences));
     tcase_add_loop_test(tcase, P3_whether_a_put_can_overwrite_is_tried_with_the_same_bytes, 0,
