@@ -88,6 +88,20 @@ fleet_work(struct fleet *fleet, unsigned threads, struct cpam_err *err)
     return worker_wait(pool, err);
 }
 
+/* A connection of its own, which knows whether the store keeps versions: where it keeps none, a pack
+   needs no look at its header first.  That it could not be told costs that look, and nothing else. */
+static enum cpam_status
+connect_worker(struct repo *repo, struct repo **out, struct cpam_err *err)
+{
+    enum store_keeping keeping;
+    struct cpam_err ignored;
+
+    CPAM_TRY(repo_another(repo, out, err));
+    return store_keeping(repo_store(*out), true, &keeping, &ignored) == CPAM_NO_MEMORY
+               ? cpam_fail(err, CPAM_NO_MEMORY, 0, "out of memory for a worker")
+               : CPAM_OK;
+}
+
 static enum cpam_status
 fetch_packs(const struct restore_files *files, struct restore_spill *spill,
             const struct restore_blocks *blocks, struct cpam_err *err)
@@ -99,7 +113,7 @@ fetch_packs(const struct restore_files *files, struct restore_spill *spill,
     if (threads > WORKER_THREADS_MAX)
         threads = WORKER_THREADS_MAX;
     for (unsigned i = 0; i < threads && status == CPAM_OK; i++)
-        status = repo_another(files->repo, &fleet.repos[i], err);
+        status = connect_worker(files->repo, &fleet.repos[i], err);
     if (status == CPAM_OK)
         status = fleet_work(&fleet, threads, err);
     for (unsigned i = 0; i < threads; i++)

@@ -20,8 +20,7 @@
 
 enum
 {
-    RESTORE_SMALL = 256 * 1024, /* bytes; a file up to this is fsynced and read back at the end */
-    RESTORE_HELD_MAX = 48 << 20 /* bytes of a pack that is held in memory while it comes */
+    RESTORE_SMALL = 256 * 1024 /* bytes; a file up to this is fsynced and read back at the end */
 };
 
 /* Of all workers together. */
