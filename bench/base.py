@@ -5,6 +5,7 @@ two workers, the same codec at level 1, encryption, and write, verify and fsync 
 themselves.  One is measured at a time, and the server archives to that one only.
 """
 import glob
+import json
 import os
 import resource
 import shutil
@@ -77,8 +78,10 @@ def run(script, record=None):
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     if process.returncode != 0:
         raise RuntimeError(f"{script} ended with {process.returncode}:\n{out}")
-    return measure.Run([wall], wall, after.ru_utime - before.ru_utime,
-                       after.ru_stime - before.ru_stime, resident)
+    taken = measure.Run([wall], wall, after.ru_utime - before.ru_utime,
+                        after.ru_stime - before.ru_stime, resident)
+    taken.out = out
+    return taken
 
 
 class Cpam:
@@ -170,6 +173,11 @@ def relations(server):
     return [path for path in glob.glob(server.data + "/base/*/*") if os.path.getsize(path) > 0]
 
 
+def told(out):
+    """The line of a restore that tells how much was fetched."""
+    return next((line.strip() for line in out.splitlines() if "fetched" in line), "not told")
+
+
 class Bench:
     def __init__(self, t, options):
         self.t, self.rounds = t, options.rounds
@@ -180,7 +188,7 @@ class Bench:
         self.folder, self.s3 = stores.Folder(), stores.S3(t, options.s3)
         self.restored = os.path.join(t.folder(), "restored")
 
-    def backup(self, one, store, codec, **how):
+    def backup(self, one, store, codec, json=False, **how):
         one.fresh(store, codec)
         self.server.configure(archive_command=one.push_command() + " # pgbackrest")
         self.server.reload()
@@ -189,13 +197,14 @@ class Bench:
         cluster.wait_for(lambda: self.server.sql(
             f"select last_archived_wal >= '{segment}' from pg_stat_archiver") == "t",
             what=f"{segment} to be archived by {one.name}")
-        return run(one.backup_command(), **how)
+        return run(one.backup_command() + (" --json" if json else ""), **how)
 
-    def restore(self, one, **how):
+    def restore(self, one, keep=False, **how):
         shutil.rmtree(self.restored, ignore_errors=True)
         workspace.folder(self.restored, 0o700)
         taken = run(one.restore_command(self.restored), **how)
-        shutil.rmtree(self.restored)
+        if not keep:
+            shutil.rmtree(self.restored)
         return taken
 
     def pair(self, store, codec):
@@ -228,6 +237,35 @@ class Bench:
             print(f"| the limit, {codec}: compression and encryption alone | | {limits[0]:.2f} there, "
                   f"{limits[1]:.2f} back | | | | |", flush=True)
         print()
+
+    def change(self, per_cent):
+        """A row is deleted in so many of 100 pages of each table, spread over it: that page changes, and
+        no other."""
+        for table, column in ("pgbench_accounts", "aid"), ("documents", "id"):
+            rows = self.server.sql("select greatest(1, (reltuples / relpages)::int) from pg_class "
+                                   f"where relname = '{table}'")
+            self.server.sql(f"delete from {table} where {column} % ({rows} * 100 / {per_cent}) = 1")
+        self.server.sql("checkpoint")
+
+    def show_changed(self, codec, per_cent=1):
+        """What an incremental backup of a few pages costs beside the full one before it, and a restore
+        over a directory that has all but them."""
+        one, old = self.contenders[0], self.restored
+        full = self.backup(one, self.folder, codec, json=True)
+        whole = self.restore(one, keep=True)
+        self.change(per_cent)
+        part = run(one.backup_command() + " --mode incremental --json")
+        sent = [json.loads(each.out[each.out.index("{"):])["backups"][0]["stored_bytes"]
+                for each in (full, part)]
+        delta = run(f"{one.restore_command(old)} --delta")
+        shutil.rmtree(old)
+        print(f"| {per_cent} % of pages changed, {codec}, directory | s | CPU s | bytes |\n|---|---|---|---|")
+        print(f"| full backup | {full.wall:.2f} | {full.cpu:.2f} | {sent[0] / 1e6:.1f} MB sent |")
+        print(f"| incremental backup | {part.wall:.2f} | {part.cpu:.2f} | {sent[1] / 1e6:.1f} MB sent, "
+              f"{100 * sent[1] / sent[0]:.1f} % |")
+        print(f"| restore into an empty directory | {whole.wall:.2f} | {whole.cpu:.2f} | all |")
+        print(f"| restore with --delta | {delta.wall:.2f} | {delta.cpu:.2f} | {told(delta.out)} |\n",
+              flush=True)
 
     def show_profile(self, codec, folder):
         """perf's records of a backup and a restore, for perf report."""

@@ -79,7 +79,7 @@ def bench_wal(options, t, wanted):
 
 def main():
     parser = argparse.ArgumentParser(prog="./cpam bench", description=__doc__.splitlines()[0])
-    parser.add_argument("what", nargs="*", metavar="wal|ahead|far|base|profile|base-profile",
+    parser.add_argument("what", nargs="*", metavar="wal|ahead|far|base|changed|profile|base-profile",
                         help="what to measure (all but the profiles, which want perf and root)")
     parser.add_argument("--segments", type=int, default=96, help="WAL segments to push and fetch")
     parser.add_argument("--scale", type=int, default=40, help="pgbench scale; 40 are 600 MiB")
@@ -92,17 +92,19 @@ def main():
     parser.add_argument("--keep", metavar="FOLDER", help="keep the WAL there, and take it from there")
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # what was started is ended
-    wanted = options.what or ["wal", "ahead", "far", "base"]
+    wanted = options.what or ["wal", "ahead", "far", "base", "changed"]
     t = tap.Test("bench")
     try:
         print(f"Load of the machine when it began: {os.getloadavg()[0]:.1f} on {os.cpu_count()} "
               "processors.\n", flush=True)
         if set(wanted) & {"wal", "ahead", "far", "profile"}:
             bench_wal(options, t, wanted)
-        if set(wanted) & {"base", "base-profile"}:
+        if set(wanted) & {"base", "changed", "base-profile"}:
             backups = base.Bench(t, options)
             if "base" in wanted:
                 backups.show(options.codecs.split(","))
+            if "changed" in wanted:
+                backups.show_changed(options.codecs.split(",")[0])
             if "base-profile" in wanted:
                 backups.show_profile(options.codecs.split(",")[0], options.keep or ".")
         print(f"\nLoad when it ended: {os.getloadavg()[0]:.1f}.", flush=True)
