@@ -13,6 +13,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/log.h"
 #include "io/control_load.h"
 #include "io/file.h"
 #include "push_question.h"
@@ -184,6 +185,8 @@ module_push_step(struct module_push *push, bool *done, struct cpam_err *err)
         *err = reply.why;
         status = err->status = reply.status;
     }
+    else if (answered && reply.why.text[0] != '\0')
+        cpam_log(LOG_WARNING, "%s", reply.why.text);
     if (status != CPAM_OK && push_question_foreground(push->question, status, answered))
         return start_child(push, err);
     return status;

@@ -111,6 +111,8 @@ ask(const struct call *call, const struct push_question *question, struct cpam_e
     bool answered = status == CPAM_OK;
     if (answered && reply.status != CPAM_OK)
         *err = reply.why;
+    else if (answered && reply.why.text[0] != '\0')
+        cpam_log(LOG_WARNING, "%s", reply.why.text);
     if (answered)
         status = reply.status;
     if (status != CPAM_OK && push_question_foreground(question, status, answered))

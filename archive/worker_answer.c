@@ -5,6 +5,7 @@
  * wrong, and the next one asks the store.  An answer of CPAM_OK is about the very bytes the caller
  * asked about: the stamp of its question is the stamp of what was read.
  */
+#include <stdio.h>
 #include <string.h>
 
 #include "base/log.h"
@@ -28,6 +29,8 @@ answer(struct worker *worker, struct asker *asker, const struct cpam_err *why)
         cpam_err_prefix(&reply.why, "\"%s\" is not archived", asker->job->name.text);
         reply.status = reply.why.status = why->status == CPAM_OK ? CPAM_INTERNAL : why->status;
     }
+    else if (asker->job->said != NULL)
+        snprintf(reply.why.text, sizeof(reply.why.text), "%s", asker->job->said);
     asker->job->askers--;
     handoff_answer(worker->server, asker->waiter, &reply);
     asker->waiter = NULL;

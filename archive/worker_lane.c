@@ -275,11 +275,22 @@ report(struct pushing *push, enum cpam_status status, const struct cpam_err *err
     pthread_cond_broadcast(&worker->work);
 }
 
+/* The system's log has it; the server's is where a DBA looks.  With the lock held. */
+static void
+remember_said(struct job *job, const struct log_kept *kept)
+{
+    if (kept->text[0] == '\0')
+        return;
+    free(job->said);
+    job->said = strdup(kept->text); /* without memory it stays in the system's log */
+}
+
 /* With the lock held, which is given up meanwhile. */
 static void
 run_job(struct worker *worker, struct lane_thread *thread, struct job *job)
 {
     struct pushing push = {.worker = worker, .thread = thread, .job = job};
+    struct log_kept kept = {.text = ""};
     struct cpam_err err;
 
     bool large = job->name.kind == ARCHIVE_SEGMENT || job->name.kind == ARCHIVE_PARTIAL;
@@ -288,10 +299,13 @@ run_job(struct worker *worker, struct lane_thread *thread, struct job *job)
     thread->hangs_at = push.deadline.at + WORKER_GRACE;
     count_thread(worker, thread, thread->connection.repo != NULL, thread->connection.repo == NULL);
     pthread_mutex_unlock(&worker->lock);
+    log_keep(&kept);
     enum cpam_status status = push_file(&push, &err);
+    log_keep(NULL);
     if (status != CPAM_OK)
         err.status = status;
     pthread_mutex_lock(&worker->lock);
+    remember_said(job, &kept);
     thread->hangs_at = 0;
     count_thread(worker, thread, thread->connection.repo != NULL, false);
     report(&push, status, &err);

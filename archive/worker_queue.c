@@ -39,6 +39,7 @@ job_free(struct job *job, size_t lanes)
         free(job->shares[i].err);
     push_item_free(job->item);
     free(job->failed);
+    free(job->said);
     free(job);
 }
 

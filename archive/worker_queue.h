@@ -48,6 +48,7 @@ struct job
     bool detached;           /* no longer in the queue; goes with its last user */
     int64_t settled;         /* us, monotonic: when it became what it is */
     struct cpam_err *failed; /* why it is JOB_FAILED; of this run */
+    char *said;              /* what was warned of, for whoever asks; NULL: nothing */
 
     /* The file, while somebody uses it. */
     unsigned users;

@@ -82,6 +82,7 @@ answer(struct serving *self)
     }
     /* one file, one rename: the first that waits */
     self->reply.status = CPAM_OK;
+    self->reply.why = (struct cpam_err){.status = CPAM_OK};
     handoff_answer(self->server, self->waiters[0], &self->reply);
     self->waiters[0] = self->waiters[--self->count];
     refuse_others(self);

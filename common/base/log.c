@@ -37,6 +37,7 @@ static _Atomic int log_limit = LOG_INFO;
 static bool to_journal, to_syslog;
 static log_fn receiver;
 static _Atomic bool bar_shown;
+static _Thread_local struct log_kept *kept_here; /* log_keep() */
 
 /* systemd.exec(5): $JOURNAL_STREAM is "device:inode" of the stream the journal reads. */
 static bool
@@ -71,6 +72,21 @@ void
 log_hand_to(log_fn fn)
 {
     receiver = fn;
+}
+
+void
+log_keep(struct log_kept *kept)
+{
+    kept_here = kept;
+}
+
+static void
+keep(const char *text)
+{
+    size_t used = strlen(kept_here->text);
+
+    snprintf(kept_here->text + used, sizeof(kept_here->text) - used, "%s%s", used > 0 ? "; " : "",
+             text);
 }
 
 /* Appends text with control bytes shown; leaves room for the line feed. */
@@ -168,6 +184,8 @@ cpam_log(enum log_level level, const char *fmt, ...)
     va_start(args, fmt);
     vsnprintf(text, sizeof(text), fmt, args);
     va_end(args);
+    if (level == LOG_WARNING && kept_here != NULL)
+        keep(text);
     put_line(level, level == LOG_INFO ? NULL : levels[level].word, text);
 }
 

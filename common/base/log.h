@@ -18,6 +18,11 @@ enum log_level
     LOG_DEBUG
 };
 
+enum
+{
+    LOG_KEPT_MAX = 1024
+};
+
 void log_start(const char *program, enum log_level level);
 /* From now on to syslog, facility daemon: for a worker, which has nobody's stderr.  program of
    log_start() is kept. */
@@ -26,6 +31,15 @@ void log_to_syslog(void);
    Not thread-safe: before any other thread. */
 typedef void (*log_fn)(enum log_level level, const char *line);
 void log_hand_to(log_fn fn);
+/*
+ * Warnings of the calling thread are kept as well, until NULL: for who asked for the work, and has a log
+ * of his own.  "first; second", as far as there is room.
+ */
+struct log_kept
+{
+    char text[LOG_KEPT_MAX];
+};
+void log_keep(struct log_kept *kept);
 void cpam_log(enum log_level level, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* A line that redraws itself at the bottom of a terminal; messages go above it.  NULL: away. */
 void log_bar(const char *line);

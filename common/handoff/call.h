@@ -55,7 +55,7 @@ struct handoff_reply
 {
     enum cpam_status status; /* push: CPAM_OK durable as acknowledged; fetch: CPAM_OK at path */
     char path[4096];         /* fetch: the verified file, the caller's to rename away */
-    struct cpam_err why;     /* unless CPAM_OK: its sentence and hint */
+    struct cpam_err why;     /* its sentence and hint; CPAM_OK: what it warned of, or "" */
 };
 
 struct handoff_call;

@@ -147,7 +147,7 @@ handoff_answer(struct handoff_server *server, struct handoff_waiter *waiter,
     struct handoff_message message = {.type = HANDOFF_MESSAGE_ANSWER,
                                       .status = reply->status,
                                       .path = reply->path,
-                                      .sentence = failed ? reply->why.text : "",
+                                      .sentence = reply->why.text,
                                       .hint = failed ? reply->why.hint : ""};
 
     if (!send_to(waiter, &message))

@@ -95,6 +95,29 @@ START_TEST(levels_have_their_words)
 }
 END_TEST
 
+START_TEST(warnings_of_a_thread_are_kept_for_who_asked)
+{
+    struct log_kept kept = {.text = ""};
+
+    listen_to_stderr();
+    log_start("cpam-test", LOG_INFO);
+    cpam_log(LOG_WARNING, "before");
+    log_keep(&kept);
+    cpam_log(LOG_WARNING, "one %d", 1);
+    cpam_log(LOG_INFO, "no warning");
+    cpam_log(LOG_WARNING, "two");
+    ck_assert_str_eq(kept.text, "one 1; two");
+    for (int i = 0; i < LOG_KEPT_MAX; i++)
+        cpam_log(LOG_WARNING, "more");
+    ck_assert_uint_eq(strlen(kept.text), LOG_KEPT_MAX - 1);
+    kept.text[0] = '\0';
+    log_keep(NULL);
+    cpam_log(LOG_WARNING, "behind");
+    ck_assert_str_eq(kept.text, "");
+    ck_assert_ptr_nonnull(strstr(said(), "warning: one 1\n"));
+}
+END_TEST
+
 START_TEST(failure_is_two_lines_at_most)
 {
     struct cpam_err err;
@@ -175,6 +198,7 @@ suite(void)
     tcase_add_test(tcase, P15_a_server_takes_the_lines_itself);
     tcase_add_test(tcase, a_detached_worker_says_nothing_on_stderr);
     tcase_add_test(tcase, levels_have_their_words);
+    tcase_add_test(tcase, warnings_of_a_thread_are_kept_for_who_asked);
     tcase_add_test(tcase, failure_is_two_lines_at_most);
     tcase_add_test(tcase, nothing_from_outside_forges_a_line);
     tcase_add_test(tcase, long_line_is_cut_and_ends);

@@ -172,6 +172,18 @@ def test_P2_a_conflict_is_told_each_time_and_stops_nothing_else(t):
 
 # -- killed, stopped, replaced -----------------------------------------------------------------------
 
+def test_trap9_what_a_worker_warns_of_is_in_the_servers_log(t):
+    """The server's log is what archive_command writes: a worker's own is the system's, where nobody looks."""
+    w = World(t, worker=True)
+    one = w.write(name(1, 1) + ".partial", segment(1, 1, seed=1))
+    done = w.expect(w.push(one), 0)
+    t.equal(done.stderr, "", "nothing to warn of")
+    w.write(one, segment(1, 1, seed=2))
+    w.expect(w.push(one), 0, "warning: ", "is archived with other content", "was put beside it")
+    the_worker(t, w)
+    t.equal(w.push(w.segment(2)).stderr, "", "what is said of one is not said of the next")
+
+
 def test_P10_an_acknowledgement_is_of_these_very_bytes(t):
     w = World(t, worker=True)
     one = w.segment(1, seed="one")
