@@ -434,6 +434,33 @@ START_TEST(B5_any_other_stream_is_refused)
 }
 END_TEST
 
+/* Step 1 to N does not come: the server is gone, or says that something failed. */
+START_TEST(B5_a_stream_that_ends_at_any_step_is_no_backup)
+{
+    static const enum step_kind ends[] = {STEP_HANG_UP, STEP_FATAL, STEP_ERROR};
+    size_t whole_steps;
+
+    version[3] = _i % 2 == 0 ? "150004" : "140010";
+    make_archives();
+    _i % 2 == 0 ? typed() : plain();
+    whole_steps = step_count;
+    for (size_t last = 0; last < whole_steps; last++)
+    {
+        const struct step kept = steps[last];
+
+        steps[last] = (struct step){.kind = ends[_i / 2], .data = "it broke"};
+        step_count = last + 1;
+        enum cpam_status status = back_up();
+        ck_assert_msg(status == (ends[_i / 2] == STEP_ERROR ? CPAM_REFUSED : CPAM_TRANSIENT),
+                      "step %zu: %s", last, status == CPAM_OK ? "no failure" : err.text);
+        steps[last] = kept;
+    }
+    step_count = whole_steps;
+    ck_ok(back_up(), &err);
+    cpam_buf_clear(&listed);
+}
+END_TEST
+
 START_TEST(B5_fourteen_is_as_strict)
 {
     version[3] = "140010";
@@ -481,6 +508,7 @@ suite(void)
     tcase_add_test(tcase, B11_links_instead_of_a_map_where_a_tablespace_is_in_place);
     tcase_add_loop_test(tcase, B5_any_other_stream_is_refused, 0,
                         sizeof(refused) / sizeof(refused[0]));
+    tcase_add_loop_test(tcase, B5_a_stream_that_ends_at_any_step_is_no_backup, 0, 6);
     tcase_add_test(tcase, B5_fourteen_is_as_strict);
     tcase_add_test(tcase, B1_pg_control_must_be_whole_and_of_this_cluster);
     suite_add_tcase(suite, tcase);
