@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "backup_source.h"
+#include "base/log.h"
 #include "base/text.h"
 #include "stream_server.h"
 #include "stream_take.h"
@@ -39,8 +40,9 @@ struct stream
     struct pgconn *replication;
     struct archive *archives;
     size_t count;
-    size_t current; /* the one that comes, from 1 on; 0: none yet */
-    bool links;     /* asked for, instead of a tablespace_map */
+    size_t current;      /* the one that comes, from 1 on; 0: none yet */
+    enum codec_id codec; /* of the archives */
+    bool links;          /* asked for, instead of a tablespace_map */
     uint64_t bytes;
     struct lsn start, stop;
     struct timeline timeline; /* both lie on */
@@ -211,11 +213,15 @@ begin_command(const struct stream *self, const char *label, bool fast, char out[
     /* a label is ours: letters, digits and underscores; a quote would end the text it stands in */
     if (strpbrk(label, "'\\") != NULL)
         return cpam_fail(err, CPAM_USAGE, 0, "the label \"%s\" can't be told to the server", label);
+    char compression[48] = "";
+
+    if (self->codec != CODEC_NONE)
+        snprintf(compression, sizeof(compression), ", COMPRESSION '%s'", codec_name(self->codec));
     if (self->base.facts.version_num >= 150000)
         snprintf(out, COMMAND_MAX,
                  "BASE_BACKUP (LABEL '%.200s', PROGRESS true, CHECKPOINT '%s', WAIT false, "
-                 "TABLESPACE_MAP %s, VERIFY_CHECKSUMS false)",
-                 label, fast ? "fast" : "spread", self->links ? "false" : "true");
+                 "TABLESPACE_MAP %s, VERIFY_CHECKSUMS false%s)",
+                 label, fast ? "fast" : "spread", self->links ? "false" : "true", compression);
     else
         snprintf(out, COMMAND_MAX,
                  "BASE_BACKUP LABEL '%.200s' PROGRESS %s NOWAIT TABLESPACE_MAP "
@@ -224,22 +230,63 @@ begin_command(const struct stream *self, const char *label, bool fast, char out[
     return CPAM_OK;
 }
 
+/* Sends the command, and takes the position it begins at. */
+static enum cpam_status
+begin_backup(struct stream *self, const char *label, bool fast, struct cpam_err *err)
+{
+    CPAM_AUTO(pgrows_free) struct pgrows *position = NULL;
+    char command[COMMAND_MAX];
+
+    CPAM_TRY(begin_command(self, label, fast, command, err));
+    CPAM_TRY(pgconn_send(self->replication, command, err));
+    CPAM_TRY(expect(self, PGCONN_ROWS, START_TIME, "no start", &position, err));
+    return take_position(position, &self->start, &self->timeline, err);
+}
+
+/*
+ * base.stream_compression.  A server is built with codecs or without; one that does not know what is
+ * asked for says so before anything begins, and with auto the next one is asked for.
+ */
+static enum cpam_status
+begin_compressed(struct stream *self, const char *label, bool fast, struct cpam_err *err)
+{
+    static const enum codec_id order[] = {CODEC_ZSTD, CODEC_LZ4, CODEC_GZIP};
+    const char *wanted = self->base.spec.settings->base.stream_compression;
+    bool is_auto = strcmp(wanted, "auto") == 0;
+
+    self->codec = CODEC_NONE;
+    if (self->base.facts.version_num < 150000 || (is_auto && pgconn_is_local(self->replication)))
+        return begin_backup(self, label, fast, err);
+    if (!is_auto)
+    {
+        CPAM_TRY(codec_by_name(wanted, &self->codec, err));
+        return begin_backup(self, label, fast, err);
+    }
+    for (size_t i = 0; i < sizeof(order) / sizeof(order[0]); i++)
+    {
+        self->codec = order[i];
+        enum cpam_status status = begin_backup(self, label, fast, err);
+
+        if (status != CPAM_REFUSED || strstr(err->text, "compress") == NULL)
+            return status;
+        cpam_log(LOG_DEBUG, "%s", err->text);
+        CPAM_TRY(expect(self, PGCONN_DONE, SILENCE_TIME, "more than a refusal", NULL, err));
+    }
+    self->codec = CODEC_NONE;
+    return begin_backup(self, label, fast, err);
+}
+
 static enum cpam_status
 stream_start(struct backup_source *source, const char *label, bool fast, struct backup_start *out,
              struct cpam_err *err)
 {
     struct stream *self = stream_of(source);
-    CPAM_AUTO(pgrows_free) struct pgrows *position = NULL;
     CPAM_AUTO(pgrows_free) struct pgrows *archives = NULL;
-    char command[COMMAND_MAX];
 
     CPAM_TRY(
         stream_server_in_place(source->spec.io, source->conn, &source->facts, &self->links, err));
-    CPAM_TRY(begin_command(self, label, fast, command, err));
     CPAM_TRY(server_time(source->spec.io, source->conn, &out->time, err));
-    CPAM_TRY(pgconn_send(self->replication, command, err));
-    CPAM_TRY(expect(self, PGCONN_ROWS, START_TIME, "no start", &position, err));
-    CPAM_TRY(take_position(position, &self->start, &self->timeline, err));
+    CPAM_TRY(begin_compressed(self, label, fast, err));
     CPAM_TRY(expect(self, PGCONN_ROWS, SILENCE_TIME, "no list of tablespaces", &archives, err));
     CPAM_TRY(take_archives(self, archives, err));
     out->lsn = self->start;
@@ -275,7 +322,8 @@ begin_archive(struct stream *self, struct push_copy *copy, struct cpam_err *err)
     if (self->current == self->count)
         return unexpected("more archives than tablespaces", err);
     archive = &self->archives[self->current++];
-    return stream_take_begin(self->take, copy, archive->oid[0] == '\0' ? NULL : archive->oid, err);
+    return stream_take_begin(self->take, copy, archive->oid[0] == '\0' ? NULL : archive->oid,
+                             self->codec, err);
 }
 
 static enum cpam_status
@@ -293,6 +341,8 @@ static enum cpam_status
 new_archive(struct stream *self, struct push_copy *copy, const uint8_t *data, size_t size,
             struct cpam_err *err)
 {
+    static const char *const suffixes[] = {
+        [CODEC_NONE] = "", [CODEC_LZ4] = ".lz4", [CODEC_ZSTD] = ".zst", [CODEC_GZIP] = ".gz"};
     const uint8_t *name_end = memchr(data, '\0', size);
     char wanted[ARCHIVE_MAX];
 
@@ -302,7 +352,8 @@ new_archive(struct stream *self, struct push_copy *copy, const uint8_t *data, si
     const struct archive *archive = &self->archives[self->current - 1];
     size_t length = strlen(archive->location) + 1;
 
-    snprintf(wanted, sizeof(wanted), "%s.tar", archive->oid[0] == '\0' ? "base" : archive->oid);
+    snprintf(wanted, sizeof(wanted), "%s.tar%s", archive->oid[0] == '\0' ? "base" : archive->oid,
+             suffixes[self->codec]);
     if (name_end == NULL || strcmp((const char *) data, wanted) != 0 ||
         (size_t) (data + size - name_end - 1) != length ||
         memcmp(name_end + 1, archive->location, length) != 0)

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "compress/unpacker.h"
 #include "pg/backup_label.h"
 #include "pg/excluded.h"
 #include "pg/tar.h"
@@ -35,6 +36,7 @@ struct stream_take
     struct push_copy *copy;
     struct stream_notes *notes;
     struct tar_reader *tar;      /* of the archive that comes */
+    struct unpacker *unpacker;   /* before it; NULL: it is not compressed */
     char prefix[32];             /* of its paths: "" or "pg_tblspc/16384/" */
     struct cpam_buf tablespaces; /* path and location of each that has a link, with their NULs */
     struct cpam_buf map;         /* what a tablespace_map says of them */
@@ -79,6 +81,7 @@ stream_take_free(struct stream_take *take)
     cpam_buf_clear(&take->tablespaces);
     cpam_buf_clear(&take->map);
     free(take->piece.content);
+    unpacker_free(take->unpacker);
     tar_reader_free(take->tar);
     stream_notes_free(take->notes);
     free(take);
@@ -243,9 +246,18 @@ on_file_end(void *arg, struct cpam_err *err)
     return stream_notes_add(take->notes, &take->entry, take->first_part, take->part_count, err);
 }
 
+/* Unpacked bytes of the archive (an unpacker_fn). */
+static enum cpam_status
+on_unpacked(void *arg, const uint8_t *data, size_t size, struct cpam_err *err)
+{
+    struct stream_take *take = arg;
+
+    return tar_reader_write(take->tar, data, size, err);
+}
+
 enum cpam_status
 stream_take_begin(struct stream_take *take, struct push_copy *copy, const char *oid,
-                  struct cpam_err *err)
+                  enum codec_id codec, struct cpam_err *err)
 {
     static const struct tar_events events = {on_entry, on_content, on_file_end};
 
@@ -253,21 +265,26 @@ stream_take_begin(struct stream_take *take, struct push_copy *copy, const char *
     take->prefix[0] = '\0';
     if (oid != NULL)
         snprintf(take->prefix, sizeof(take->prefix), "pg_tblspc/%.16s/", oid);
+    if (codec != CODEC_NONE)
+        CPAM_TRY(unpacker_new(codec, on_unpacked, take, &take->unpacker, err));
     return tar_reader_new(&events, take, &take->tar, err);
 }
 
 enum cpam_status
 stream_take_write(struct stream_take *take, const uint8_t *data, size_t size, struct cpam_err *err)
 {
-    return tar_reader_write(take->tar, data, size, err);
+    return take->unpacker == NULL ? tar_reader_write(take->tar, data, size, err)
+                                  : unpacker_write(take->unpacker, data, size, err);
 }
 
 enum cpam_status
 stream_take_end(struct stream_take *take, bool terminated, struct cpam_err *err)
 {
+    if (take->unpacker != NULL)
+        CPAM_TRY(unpacker_end(take->unpacker, err));
     CPAM_TRY(tar_reader_end(take->tar, terminated, err));
-    tar_reader_free(take->tar);
-    take->tar = NULL;
+    unpacker_free(CPAM_STEAL(take->unpacker));
+    tar_reader_free(CPAM_STEAL(take->tar));
     return CPAM_OK;
 }
 

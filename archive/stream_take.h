@@ -7,6 +7,7 @@
 #ifndef CPAM_ARCHIVE_STREAM_TAKE_H
 #define CPAM_ARCHIVE_STREAM_TAKE_H
 
+#include "compress/codec.h"
 #include "pg/control.h"
 #include "push_copy.h"
 
@@ -27,9 +28,10 @@ CPAM_SCOPED(stream_take_free, struct stream_take);
 enum cpam_status stream_take_tablespace(struct stream_take *take, const char *oid,
                                         const char *location, struct cpam_err *err) CPAM_CHECK;
 
-/* One archive after the other; oid NULL: the data directory's. */
+/* One archive after the other, compressed so; oid NULL: the data directory's. */
 enum cpam_status stream_take_begin(struct stream_take *take, struct push_copy *copy,
-                                   const char *oid, struct cpam_err *err) CPAM_CHECK;
+                                   const char *oid, enum codec_id codec,
+                                   struct cpam_err *err) CPAM_CHECK;
 enum cpam_status stream_take_write(struct stream_take *take, const uint8_t *data, size_t size,
                                    struct cpam_err *err) CPAM_CHECK;
 /* terminated: see tar_reader_end(). */

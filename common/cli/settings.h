@@ -90,7 +90,7 @@ struct settings
 
     struct
     {
-        const char *label_prefix, *source, *from, *mode, *checksums;
+        const char *label_prefix, *source, *from, *mode, *checksums, *stream_compression;
         unsigned workers;
         int64_t full_every, archive_wait; /* us */
         uint64_t pack_size, max_rate;

@@ -166,6 +166,10 @@ const struct setting_def settings_table[] = {
      .choices = "auto|files|stream", .fallback = "auto",
      .help = "files: out of postgresql.data on this host. stream: over a replication connection. "
              "auto: files where a server runs in postgresql.data, otherwise stream."},
+    {"base.stream_compression", SETTING_CHOICE, SETTING_OPTIONAL, OF(base.stream_compression),
+     .choices = "auto|none|zstd|lz4|gzip", .fallback = "auto",
+     .help = "How a server of 15 or later compresses a stream. auto: the first of zstd, lz4 and gzip "
+             "it knows, and none where the connection does not leave this host."},
     {"base.from", SETTING_CHOICE, SETTING_OPTIONAL, OF(base.from), .choices = "primary|standby",
      .fallback = "primary",
      .help = "Which server is read. standby: postgresql.data is the standby's."},

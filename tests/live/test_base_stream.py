@@ -129,6 +129,23 @@ def test_B3_the_next_stream_sends_only_what_changed(t):
     t.holds(result.err, "another base.source")
 
 
+def test_B1_the_server_compresses_where_it_is_told_to(t):
+    world = StreamWorld(t)
+    world.pg.configure(log_replication_commands="on").reload()
+    fill(world.pg)
+    place = workspace.folder(os.path.join(world.folder, "space"), 0o700)
+    world.pg.sql(f"create tablespace space location '{place}'")
+    world.pg.sql("create table s tablespace space as select generate_series(1, 5000) as a")
+    for codec in ("zstd", "lz4", "gzip"):
+        config = world.write({"stream_compression": codec, "mode": "full"}, codec + ".yaml")
+        t.exits(world.push(config=config), 0)
+        world.pg.wait_log(f"COMPRESSION '{codec}'")
+        copy = world.restore(codec, "--latest", "--tablespace-map", f"{place}={place}.{codec}")
+        t.equal(copy.sql(CONTENT), world.pg.sql(CONTENT), codec)
+        t.equal(copy.sql("select count(*) from s"), "5000", codec)
+        copy.stop()
+
+
 def test_B5_a_stream_that_breaks_leaves_no_backup(t):
     world = StreamWorld(t)
     fill(world.pg)

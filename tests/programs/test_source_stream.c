@@ -68,11 +68,12 @@ begin(void)
     server.answers = answers;
     server.count = ANSWERS;
     repo_fixture_begin(&repo, false);
-    settings = (struct settings){.state = fixture_dir,
-                                 .postgresql = {.data = "/nowhere/at/all",
-                                                .connection = server.conninfo,
-                                                .standby_connection = ""},
-                                 .base = {.source = "stream", .from = "primary"}};
+    settings = (struct settings){
+        .state = fixture_dir,
+        .postgresql = {.data = "/nowhere/at/all",
+                       .connection = server.conninfo,
+                       .standby_connection = ""},
+        .base = {.source = "stream", .from = "primary", .stream_compression = "auto"}};
 }
 
 static void
@@ -147,6 +148,7 @@ back_up(void)
 
     answers[ANSWERS - 1].step_count = step_count;
     listed.size = 0;
+    server.statements[0] = '\0';
     scripted_server_start(&server);
     enum cpam_status status = backup_source_new(&spec, &source, &err);
     if (status == CPAM_OK)
@@ -212,6 +214,35 @@ START_TEST(B11_links_instead_of_a_map_where_a_tablespace_is_in_place)
     ck_ok(back_up(), &err); /* with the map that PostgreSQL would have written */
     ck_assert_str_eq(cpam_buf_text(&listed), whole);
     ck_assert_ptr_nonnull(strstr(server.statements, "TABLESPACE_MAP false"));
+    cpam_buf_clear(&listed);
+}
+END_TEST
+
+static void
+refused_compression(void)
+{
+    step_count = 0;
+    step(STEP_ERROR, "lz4 compression is not supported by this build", 0);
+}
+
+START_TEST(B1_a_codec_the_server_has_not_is_its_own_refusal)
+{
+    settings.base.stream_compression = "lz4";
+    make_archives();
+    refused_compression();
+    ck_fails(back_up(), CPAM_REFUSED, "lz4 compression is not supported by this build", &err);
+    ck_assert_ptr_nonnull(strstr(server.statements, ", COMPRESSION 'lz4')"));
+    /* what it sends must be what was asked for */
+    typed();
+    ck_fails(back_up(), CPAM_CORRUPT, "not the next in its list", &err);
+    steps[3].data = "n16384.tar.lz4\0/space";
+    steps[3].size += 4;
+    ck_fails(back_up(), CPAM_CORRUPT, "the lz4 stream is damaged", &err);
+    settings.base.stream_compression = "none";
+    make_archives();
+    typed();
+    ck_ok(back_up(), &err);
+    ck_assert_ptr_null(strstr(server.statements, "COMPRESSION"));
     cpam_buf_clear(&listed);
 }
 END_TEST
@@ -506,6 +537,7 @@ suite(void)
     tcase_add_test(tcase, B1_a_stream_of_typed_messages_becomes_a_backup);
     tcase_add_test(tcase, B1_one_copy_an_archive_becomes_a_backup);
     tcase_add_test(tcase, B11_links_instead_of_a_map_where_a_tablespace_is_in_place);
+    tcase_add_test(tcase, B1_a_codec_the_server_has_not_is_its_own_refusal);
     tcase_add_loop_test(tcase, B5_any_other_stream_is_refused, 0,
                         sizeof(refused) / sizeof(refused[0]));
     tcase_add_loop_test(tcase, B5_a_stream_that_ends_at_any_step_is_no_backup, 0, 6);
