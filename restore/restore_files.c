@@ -141,7 +141,9 @@ get_blocks(const struct restore_files *files, struct restore_blocks **out, struc
         *err = why;
         return status;
     }
-    if (status != CPAM_OK)
+    if (status == CPAM_OK)
+        files->tally->fetched += files->summary->blocks_size;
+    else
     {
         files->tally->by_file = true;
         cpam_log(LOG_WARNING,

@@ -116,5 +116,46 @@ def test_trap7_a_copy_renewed_by_delta_keeps_its_WAL_until_claim(t):
     t.true(os.path.exists(f"{data}/pg_wal/archive_status/{name}.ready"), "it waits to be archived")
 
 
+def stored(world):
+    """Bytes in the repository's packs."""
+    return sum(os.path.getsize(os.path.join(top, name))
+               for top, _, names in os.walk(f"{world.t.folder()}/repo") for name in names
+               if "/pack" in top)
+
+
+@tap.limit(900)
+def test_T6_a_hundredth_of_the_pages_changed(t):
+    world, path = filled(t, 40)
+    full = stored(world)
+    label = re.search(r"backup (\S+) is in", world.push())[1]  # incremental, if it is built
+    world.fetch("--backup", label, data=f"{t.folder()}/copy")
+    # a hundredth of the pages, lying together as new rows do
+    world.pg.sql("update big set a = a || 'x' where g > (select max(g) * 0.994 from big)")
+    world.pg.sql("checkpoint")
+    world.push()
+    before = stored(world)
+    result, data = world.fetch("--latest", "--delta", data=f"{t.folder()}/copy")
+    asked, kept = fetched(t, result)
+    t.note(f"fetched {asked} of {full}, kept {kept}; the repository grew to {before}")
+    t.lacks(result.err, ["can't be told"])
+    t.true(asked < full * 0.03, f"{asked} of {full} bytes")
+    world.verify(data)
+    # damaged: one page is wrong, and no more than its frame is fetched
+    whole = os.path.join(data, path)
+    with open(whole, "r+b") as file:
+        file.seek(os.path.getsize(whole) // 3 // 8192 * 8192)
+        file.write(os.urandom(8192))
+    result, _ = world.fetch("--latest", "--delta", data=data)
+    asked, _ = fetched(t, result)
+    t.true(asked < (1 << 20) + full * 0.01, f"{asked} bytes for one page")
+    world.verify(data)
+    server = cluster.restored(t, data)
+    server.start()
+    server.wait_sql("select not pg_is_in_recovery()")
+    t.equal(server.sql("select count(*) from big where a like '%x'"),
+            world.pg.sql("select count(*) from big where a like '%x'"))
+    check_files(t, server)
+
+
 if __name__ == "__main__":
     tap.main(globals())
