@@ -401,8 +401,8 @@ run(struct cli *cli, struct cpam_err *err)
         return cpam_fail(err, CPAM_NO_MEMORY, 0, "out of memory for a restore");
     self->cli = cli;
     self->options = cli->options;
-    self->choice =
-        (struct restore_choice){&self->options->tablespace_map, &self->options->databases};
+    self->choice = (struct restore_choice){&self->options->tablespace_map,
+                                           &self->options->databases, self->options->map_all};
     enum cpam_status status =
         self->options->config_files != NULL ? fetch_config(self, err) : fetch(self, err);
     forget_plan(self);

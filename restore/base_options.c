@@ -39,6 +39,8 @@ static const struct option_def rows[] = {
      "use what is right in the directory; fetch the rest"},
     {"tablespace-map", 0, OPTION_LIST, "OLD=NEW", AT(tablespace_map), 0, 0, NULL,
      "put a tablespace (or a linked pg_wal) somewhere else"},
+    {"tablespace-map-all", 0, OPTION_TEXT, "DIR", AT(map_all), 0, 0, NULL,
+     "put every other tablespace into DIR/<its oid>"},
     {"config-files", 0, OPTION_TEXT, "DIRECTORY", AT(config_files), 0, 0, NULL,
      "write the configuration that lay outside of the data directory there, and do nothing else"},
     AS_OF_OPTION(AT(as_of)),

@@ -10,7 +10,7 @@
 struct base_options
 {
     bool latest, immediate, exclusive, standby, recover, accept_end, dry_run, delta;
-    const char *backup, *pitr, *lsn, *xid, *name, *timeline, *action, *as_of;
+    const char *backup, *pitr, *lsn, *xid, *name, *timeline, *action, *as_of, *map_all;
     const char *config_files; /* where to; then nothing else is restored */
     struct option_list tablespace_map, databases;
 };

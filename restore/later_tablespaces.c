@@ -24,7 +24,7 @@ later_tablespaces_warn(struct repo *repo, const struct backup_list *backups,
                        bool *found, struct cpam_err *err)
 {
     static const struct option_list none = {0};
-    static const struct restore_choice everything = {&none, &none};
+    static const struct restore_choice everything = {&none, &none, NULL};
     CPAM_AUTO(restore_places_free) struct restore_places *later = NULL;
     CPAM_AUTO(restore_survey_free) struct restore_survey *survey = NULL;
     const struct backup_summary *newest = NULL;

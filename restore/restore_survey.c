@@ -6,11 +6,16 @@
 #include <stdio.h>
 #include <string.h>
 
+enum
+{
+    MAP_MAX = 3 * RESTORE_PATH_MAX
+};
+
 struct survey_run
 {
     struct restore_survey *survey;
     struct restore_places *places;
-    const struct option_list *maps;
+    const struct restore_choice *choice;
     size_t pack_cap;
     struct restore_place *place; /* of the file whose extents come */
     bool checked;                /* the choice of databases: all settings have passed */
@@ -34,7 +39,7 @@ on_setting(void *arg, const struct manifest_setting *setting, struct cpam_err *e
     if (strcmp(setting->name, "full_page_writes") == 0)
         run->survey->torn_pages = strcmp(setting->value, "on") != 0;
     if (strcmp(setting->name, "pg_wal") == 0 && setting->value[0] == '/')
-        return restore_places_add(run->places, "pg_wal", setting->value, run->maps, err);
+        return restore_places_add(run->places, "pg_wal", setting->value, run->choice->maps, err);
     if (strncmp(setting->name, "file:", 5) == 0)
         run->survey->has_config_files = true;
     if (strcmp(setting->name, "config_file") == 0 && run->survey->config_file == NULL)
@@ -66,11 +71,33 @@ pack_add(struct survey_run *run, const struct manifest_pack *pack, struct cpam_e
     return CPAM_OK;
 }
 
+/* The first map of a path counts, so that --tablespace-map-all comes last. */
+static enum cpam_status
+tablespace_add(struct survey_run *run, const struct manifest_entry *entry, struct cpam_err *err)
+{
+    struct option_list maps = *run->choice->maps;
+    CPAM_AUTO(cpam_buf_clear) struct cpam_buf map = {0};
+    char prefix[64];
+
+    if (run->choice->map_all != NULL)
+    {
+        if (maps.count == sizeof(maps.items) / sizeof(maps.items[0]))
+            return cpam_fail(err, CPAM_USAGE, 0, "there are more than %zu of --tablespace-map",
+                             maps.count - 1);
+        CPAM_TRY(cpam_buf_printf(&map, MAP_MAX, err, "%s=%s/%s", entry->target,
+                                 run->choice->map_all, entry->oid));
+        maps.items[maps.count] = cpam_buf_text(&map);
+        if (maps.items[maps.count++] == NULL)
+            return cpam_fail(err, CPAM_NO_MEMORY, 0, "out of memory for a path");
+    }
+    snprintf(prefix, sizeof(prefix), "pg_tblspc/%s", entry->oid);
+    return restore_places_add(run->places, prefix, entry->target, &maps, err);
+}
+
 static enum cpam_status
 on_entry(void *arg, const struct manifest_entry *entry, struct cpam_err *err)
 {
     struct survey_run *run = arg;
-    char prefix[64];
     const char *relative;
 
     if (!run->checked)
@@ -79,9 +106,7 @@ on_entry(void *arg, const struct manifest_entry *entry, struct cpam_err *err)
     switch (entry->kind)
     {
     case MANIFEST_PACK: return pack_add(run, entry->pack, err);
-    case MANIFEST_TABLESPACE:
-        snprintf(prefix, sizeof(prefix), "pg_tblspc/%s", entry->oid);
-        return restore_places_add(run->places, prefix, entry->target, run->maps, err);
+    case MANIFEST_TABLESPACE: return tablespace_add(run, entry, err);
     case MANIFEST_FILE:
         run->left_out = restore_leaves_out(entry->path);
         run->place = restore_places_of(run->places, entry->path, &relative);
@@ -134,7 +159,7 @@ restore_survey_read(struct repo *repo, const struct backup_summary *summary,
     if (survey == NULL)
         return cpam_fail(err, CPAM_NO_MEMORY, 0, "out of memory for a restore");
     CPAM_TRY(restore_databases_new(choice->databases, &survey->databases, err));
-    struct survey_run run = {.survey = survey, .places = places, .maps = choice->maps};
+    struct survey_run run = {.survey = survey, .places = places, .choice = choice};
     CPAM_TRY(manifest_read(repo, summary, &ops, &run, err));
     *out = CPAM_STEAL(survey);
     return CPAM_OK;

@@ -29,6 +29,8 @@ struct restore_choice
 {
     const struct option_list *maps;      /* of --tablespace-map */
     const struct option_list *databases; /* of --database */
+    const char
+        *map_all; /* of --tablespace-map-all, or NULL: where those go that `maps` says nothing of */
 };
 
 /* Adds a place for each tablespace and for a linked pg_wal. */

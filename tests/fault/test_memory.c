@@ -204,7 +204,7 @@ store_and_survey(struct backup *self, uint64_t files, uint64_t bytes, uint64_t w
 {
     const struct push_manifest from = {.plan = self->plan, .packs = self->set};
     const struct option_list none = {0};
-    const struct restore_choice everything = {&none, &none};
+    const struct restore_choice everything = {&none, &none, NULL};
     CPAM_AUTO(restore_places_free) struct restore_places *places = NULL;
     CPAM_AUTO(restore_survey_free) struct restore_survey *survey = NULL;
     struct rusage usage;

@@ -51,6 +51,20 @@ def test_B11_T8_three_tablespaces_and_a_linked_pg_wal(t):
                            f"where spcname = '{name}'"), places[name] + " new")
     t.true(os.path.islink(os.path.join(data, "pg_wal")), "pg_wal is a link")
     check_files(t, server)
+    # all but one at once
+    everywhere = os.path.join(t.folder(), "everywhere")
+    one = ["--tablespace-map", f"{places['one']}={places['one']} by itself", "--tablespace-map",
+           f"{places['pg_wal']}={places['pg_wal']} third"]
+    third = os.path.join(t.folder(), "third")
+    world.fetch("--latest", *one, "--tablespace-map-all", "relative", data=third, code=2,
+                words=["not an absolute path"])
+    world.fetch("--latest", *one, "--tablespace-map-all", everywhere, data=third)
+    oids = dict(line.split("|") for line in world.pg.sql(
+        "select spcname, oid from pg_tablespace where spcname in ('one', 'two', 'three')").splitlines())
+    t.equal(os.readlink(f"{third}/pg_tblspc/{oids['one']}"), places["one"] + " by itself")
+    for name in ("two", "three"):
+        t.equal(os.readlink(f"{third}/pg_tblspc/{oids[name]}"), f"{everywhere}/{oids[name]}")
+    world.verify(third)
     # a place that is free again is used without a map
     world.pg.stop()
     for place in [*places.values(), world.pg.data]:

@@ -324,7 +324,8 @@ world_restore(struct world *self, struct io *io, bool mapped, bool finish, struc
     snprintf(map, sizeof(map), "%s=%s", self->old_space, self->new_space);
     CPAM_TRY(restore_places_new(io, self->target, &places, err));
     CPAM_TRY(restore_survey_read(self->repo.repo, &self->summary, places,
-                                 &(struct restore_choice){&maps, &world_databases}, &survey, err));
+                                 &(struct restore_choice){&maps, &world_databases, NULL}, &survey,
+                                 err));
     places->delta = self->delta;
     places->sysid = self->summary.sysid;
     places->major = self->summary.major;

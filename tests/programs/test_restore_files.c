@@ -176,7 +176,8 @@ START_TEST(T9_what_is_thrown_away_counts_as_room)
     CPAM_AUTO(restore_survey_free) struct restore_survey *survey = NULL;
     ck_ok(restore_places_new(io_posix(), world.target, &places, &err), &err);
     ck_ok(restore_survey_read(world.repo.repo, &world.summary, places,
-                              &(struct restore_choice){&maps, &world_databases}, &survey, &err),
+                              &(struct restore_choice){&maps, &world_databases, NULL}, &survey,
+                              &err),
           &err);
     uint64_t room = restore_place_room(places, &places->items[0]);
     ck_assert_uint_lt(room, UINT64_MAX / 2);
@@ -301,7 +302,7 @@ START_TEST(T8_wrong_map_is_refused)
     ck_ok(restore_places_new(io_posix(), world.target, &places, &err), &err);
     enum cpam_status status =
         restore_survey_read(world.repo.repo, &world.summary, places,
-                            &(struct restore_choice){&maps, &world_databases}, &survey, &err);
+                            &(struct restore_choice){&maps, &world_databases, NULL}, &survey, &err);
     if (status == CPAM_OK)
         status = restore_places_check(places, &maps, &err);
     ck_fails(status, CPAM_USAGE, bad_maps[_i].why, &err);
@@ -325,7 +326,8 @@ START_TEST(T8_one_map_twice_is_refused)
     CPAM_AUTO(restore_survey_free) struct restore_survey *survey = NULL;
     ck_ok(restore_places_new(io_posix(), world.target, &places, &err), &err);
     ck_ok(restore_survey_read(world.repo.repo, &world.summary, places,
-                              &(struct restore_choice){&maps, &world_databases}, &survey, &err),
+                              &(struct restore_choice){&maps, &world_databases, NULL}, &survey,
+                              &err),
           &err);
     ck_assert_uint_eq(survey->files, WORLD_FILES - 1);
     ck_fails(restore_places_check(places, &maps, &err), CPAM_USAGE, "twice", &err);
