@@ -27,7 +27,7 @@ enum
 {
     ONCE_MAX = 256 << 20, /* larger files are not tried to be held: it would be in vain */
     WAITING_MAX = 8 << 20,
-    LARGE = 4 << 20
+    LARGE = 3 << 20
 };
 
 static const char spool_else[] = "/var/tmp";
@@ -95,12 +95,18 @@ struct made
 };
 
 static void
-made_clear(struct made *made)
+let_others(struct made *made)
 {
-    room_give(&made->room);
     if (made->is_large)
         pthread_mutex_unlock(&large);
     made->is_large = false;
+}
+
+static void
+made_clear(struct made *made)
+{
+    room_give(&made->room);
+    let_others(made);
 }
 
 static void
@@ -203,12 +209,14 @@ send_made(const struct wal_sealing *sealing, struct made *made, struct cpam_err 
 
     if (atomic_fetch_add(&waiting, size) + size > WAITING_MAX)
         put_by(sealing, held, &fd);
+    if (fd >= 0)
+        made_clear(made);
+    let_others(made); /* a store that stalls holds up nobody else's */
     if (fd < 0)
         status = store_put_new(store, sealing->key, held->data, size, STORE_CLASS_WAL, err);
     atomic_fetch_sub(&waiting, size);
     if (fd < 0)
         return status;
-    made_clear(made);
     status = store_put_new_fd(store, sealing->key, fd, size, STORE_CLASS_WAL, err);
     repo_io(sealing->repo)->ops->close(repo_io(sealing->repo), fd);
     return status;
