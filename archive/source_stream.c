@@ -245,7 +245,8 @@ begin_backup(struct stream *self, const char *label, bool fast, struct cpam_err 
 
 /*
  * base.stream_compression.  A server is built with codecs or without; one that does not know what is
- * asked for says so before anything begins, and with auto the next one is asked for.
+ * asked for says so before anything begins, and with auto the next one is asked for.  It says so in its
+ * own language, so every refusal is taken for one of the codec: another reason comes again without any.
  */
 static enum cpam_status
 begin_compressed(struct stream *self, const char *label, bool fast, struct cpam_err *err)
@@ -267,7 +268,7 @@ begin_compressed(struct stream *self, const char *label, bool fast, struct cpam_
         self->codec = order[i];
         enum cpam_status status = begin_backup(self, label, fast, err);
 
-        if (status != CPAM_REFUSED || strstr(err->text, "compress") == NULL)
+        if (status != CPAM_REFUSED)
             return status;
         cpam_log(LOG_DEBUG, "%s", err->text);
         CPAM_TRY(expect(self, PGCONN_DONE, SILENCE_TIME, "more than a refusal", NULL, err));
