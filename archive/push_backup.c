@@ -125,11 +125,7 @@ choose(struct push *push, struct cpam_err *err)
     char *label = push->summary.label;
 
     CPAM_TRY(push_base_choose(request->io, &base, &push->base, err));
-    struct push_reservation what = {.prefix = settings->base.label_prefix,
-                                    .sysid = push->source->facts.sysid,
-                                    .parents = push->base->parents};
-    CPAM_TRY(push_targets_reserve(request->io, push->targets, &what, label, err));
-    push_base_stays(push->base);
+    CPAM_TRY(push_base_reserve(push->base, settings->base.label_prefix, label, err));
     CPAM_TRY(somebody(push, err));
     push_base_begin(push->base, label, request->io->ops->now(request->io));
     return CPAM_OK;

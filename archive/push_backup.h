@@ -26,8 +26,8 @@ struct push_request
 
 /*
  * Each target comes out with its backup (stored), or with a status other than CPAM_OK and its reason.
- * A target without a backup has no summary: what was put there counts for nothing, and the next push
- * takes another label.  One that fails by itself does not keep the others from their backup; what
+ * A target without a backup has no summary.  What was put there counts for nothing, unless the next push
+ * goes on with it (push_resume.h).  One that fails by itself does not keep the others from their backup; what
  * fails for all (the server, the data directory) is the reason of each that has not failed before.
  */
 void push_backup(const struct push_request *request);

@@ -15,6 +15,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "io/file.h"
+#include "push_resume.h"
 #include "repo/parents.h"
 
 void
@@ -24,6 +25,7 @@ push_base_free(struct push_base *base)
         return;
     push_journal_free(base->journal);
     push_known_free(base->known);
+    push_known_free(base->before);
     OPENSSL_cleanse(&base->head, sizeof(base->head));
     free(base);
 }
@@ -113,8 +115,8 @@ usable(struct push_base *base, const struct push_known *known, struct cpam_err *
     return CPAM_OK;
 }
 
-static bool
-ends_in(const char *name, const char *end)
+bool
+push_base_ends_in(const char *name, const char *end)
 {
     size_t length = strlen(name);
 
@@ -134,7 +136,7 @@ consider(struct push_base *base, const char *name, struct cpam_err *why)
     if (path == NULL)
         return;
     snprintf(path, size, "%s/%s", base->spec.state, name);
-    if (push_known_open(base->io, path, &known, why) != CPAM_OK)
+    if (push_known_open(base->io, path, false, &known, why) != CPAM_OK)
         return;
     if (base->known != NULL &&
         push_known_commit(known)->start.at <= push_known_commit(base->known)->start.at)
@@ -160,7 +162,7 @@ look_for_parent(struct push_base *base, struct cpam_err *why)
     if (dir == NULL)
         return;
     while ((entry = io->ops->readdir(io, dir)) != NULL)
-        if (ends_in(entry->d_name, PUSH_STATE_END))
+        if (push_base_ends_in(entry->d_name, PUSH_STATE_END))
             consider(base, entry->d_name, why);
     io->ops->closedir(io, dir);
 }
@@ -195,8 +197,53 @@ push_base_choose(struct io *io, const struct push_base_spec *spec, struct push_b
         if (io->ops->random(io, base->head.key, sizeof(base->head.key)) != 0)
             return cpam_fail(err, CPAM_IO, errno, "could not get random bytes");
     }
+    push_resume_look(base);
     *out = CPAM_STEAL(base);
     return CPAM_OK;
+}
+
+/* Is no parent being removed?  Each target in whose repository one is, is out (fault 18). */
+static void
+look_for_tombs(const struct push_base *base)
+{
+    const struct push_targets *targets = base->spec.targets;
+
+    for (size_t i = 0; i < targets->count; i++)
+    {
+        struct cpam_err err;
+
+        if (targets->items[i].status == CPAM_OK &&
+            backup_parents_stay(targets->items[i].repo, base->parents, &err) != CPAM_OK)
+            push_target_fail(targets, i, &err);
+    }
+}
+
+enum cpam_status
+push_base_reserve(struct push_base *base, const char *prefix, char label[BACKUP_LABEL_MAX],
+                  struct cpam_err *err)
+{
+    const struct push_reservation what = {
+        .prefix = prefix, .sysid = base->spec.sysid, .parents = base->parents};
+
+    if (base->before == NULL)
+        CPAM_TRY(push_targets_reserve(base->io, base->spec.targets, &what, label, err));
+    else
+    {
+        memcpy(label, base->head.label, BACKUP_LABEL_MAX);
+        push_targets_name(base->spec.targets, label);
+    }
+    look_for_tombs(base);
+    return CPAM_OK;
+}
+
+static void
+go_on(struct push_base *base)
+{
+    struct cpam_err err;
+
+    if (push_journal_go_on(base->io, base->spec.state, &base->head, push_known_size(base->before),
+                           &base->journal, &err) != CPAM_OK)
+        cpam_log(LOG_WARNING, "the next backup will be a full one: %s", err.text);
 }
 
 void
@@ -206,7 +253,15 @@ push_base_begin(struct push_base *base, const char *label, int64_t now)
     struct push_head *head = &base->head;
     struct cpam_err err;
 
+    if (base->before != NULL)
+    {
+        go_on(base);
+        return;
+    }
+    snprintf(head->parent, sizeof(head->parent), "%s",
+             base->known == NULL ? "" : push_known_head(base->known)->label);
     snprintf(head->label, sizeof(head->label), "%s", label);
+    head->begun = now;
     if (base->known == NULL)
     {
         memcpy(head->epoch, head->label, sizeof(head->epoch));
@@ -228,21 +283,6 @@ push_base_begin(struct push_base *base, const char *label, int64_t now)
     push_journal_label(base->journal, 0, label);
     for (uint32_t i = 0; base->known != NULL && i < push_known_labels(base->known); i++)
         push_journal_label(base->journal, i + 1, push_known_label(base->known, i));
-}
-
-void
-push_base_stays(const struct push_base *base)
-{
-    const struct push_targets *targets = base->spec.targets;
-
-    for (size_t i = 0; i < targets->count; i++)
-    {
-        struct cpam_err err;
-
-        if (targets->items[i].status == CPAM_OK &&
-            backup_parents_stay(targets->items[i].repo, base->parents, &err) != CPAM_OK)
-            push_target_fail(targets, i, &err);
-    }
 }
 
 struct conclusion
@@ -268,6 +308,17 @@ note_used(void *arg, const struct known_pack_use *use, struct cpam_err *err)
     return CPAM_OK;
 }
 
+static enum cpam_status
+note_adopted(void *arg, const struct known_pack_use *use, struct cpam_err *err)
+{
+    struct push_base *base = arg;
+
+    (void) err;
+    if (base->journal != NULL)
+        push_journal_adopted(base->journal, use->id);
+    return CPAM_OK;
+}
+
 enum cpam_status
 push_base_conclude(struct push_base *base, struct backup_summary *summary, struct cpam_err *err)
 {
@@ -277,6 +328,8 @@ push_base_conclude(struct push_base *base, struct backup_summary *summary, struc
              base->known == NULL ? BACKUP_FULL : BACKUP_INCREMENTAL);
     memcpy(summary->epoch, base->head.epoch, sizeof(summary->epoch));
     summary->parents[0] = '\0';
+    if (base->before != NULL)
+        CPAM_TRY(push_known_used(base->before, note_adopted, base, err));
     if (base->known == NULL)
         return CPAM_OK;
     uint32_t labels = push_known_labels(base->known);

@@ -28,8 +28,9 @@ struct push_base
 {
     struct io *io;
     struct push_base_spec spec;
-    struct push_head head;    /* of the new backup; label and times come with push_base_begin() */
-    struct push_known *known; /* the parent's; NULL: a full backup */
+    struct push_head head;     /* of the new backup; label and times come with push_base_begin() */
+    struct push_known *known;  /* the parent's; NULL: a full backup */
+    struct push_known *before; /* of an earlier attempt at this backup (push_resume.h); or NULL */
     struct push_journal *journal;     /* NULL: none is kept */
     char parents[BACKUP_PARENTS_MAX]; /* whose packs it may use (parents.h) */
     int slots[PACK_REPOS_MAX];        /* of the targets among the copies of the parent's packs */
@@ -41,10 +42,13 @@ enum cpam_status push_base_choose(struct io *io, const struct push_base_spec *sp
 void push_base_free(struct push_base *base);
 CPAM_SCOPED(push_base_free, struct push_base);
 
+/* Reserves a label, or has that of the backup that is gone on with; then looks for tombstones. */
+enum cpam_status push_base_reserve(struct push_base *base, const char *prefix,
+                                   char label[BACKUP_LABEL_MAX], struct cpam_err *err) CPAM_CHECK;
 /* The label is reserved: keeps a journal from here on, if that can be. */
 void push_base_begin(struct push_base *base, const char *label, int64_t now);
-/* Is no parent being removed?  Each target in whose repository one is, is out (fault 18). */
-void push_base_stays(const struct push_base *base);
+/* Is this the name of a file in the state directory that ends so?  For push_resume.c. */
+bool push_base_ends_in(const char *name, const char *end);
 
 /* All packs are put: kind, epoch and parents of the summary, and what the journal needs of the parent's
    packs. */

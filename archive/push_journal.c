@@ -114,13 +114,12 @@ path_of(const char *state, const char *name, const char *end, char **out, struct
     return CPAM_OK;
 }
 
-enum cpam_status
-push_journal_new(struct io *io, const char *state, const struct push_head *head,
-                 struct push_journal **out, struct cpam_err *err)
+static enum cpam_status
+journal_open(struct io *io, const char *state, const struct push_head *head, int flags,
+             struct push_journal **out, struct cpam_err *err)
 {
     CPAM_AUTO(push_journal_free) struct push_journal *journal = calloc(1, sizeof(*journal));
 
-    *out = NULL;
     if (journal == NULL)
         return cpam_fail(err, CPAM_NO_MEMORY, 0, "no memory for a journal");
     journal->io = io;
@@ -134,10 +133,44 @@ push_journal_new(struct io *io, const char *state, const struct push_head *head,
         return cpam_fail(err, CPAM_NO_MEMORY, 0, "no memory for a journal");
     CPAM_TRY(path_of(state, head->label, PUSH_JOURNAL_END, &journal->path, err));
     CPAM_TRY(push_record_mac(head->key, &journal->aead, err));
-    CPAM_TRY(file_open(io, journal->path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, 0600,
-                       &journal->fd, err));
+    CPAM_TRY(file_open(io, journal->path, flags | O_RDWR | O_NOFOLLOW, 0600, &journal->fd, err));
+    *out = CPAM_STEAL(journal);
+    return CPAM_OK;
+}
+
+enum cpam_status
+push_journal_new(struct io *io, const char *state, const struct push_head *head,
+                 struct push_journal **out, struct cpam_err *err)
+{
+    CPAM_AUTO(push_journal_free) struct push_journal *journal = NULL;
+
+    *out = NULL;
+    CPAM_TRY(journal_open(io, state, head, O_CREAT | O_EXCL, &journal, err));
     struct piece piece = {&journal->head, sizeof(journal->head)};
+    journal->broken = true; /* until it has its beginning */
     CPAM_TRY(append_locked(journal, RECORD_HEAD, &piece, 1, err));
+    CPAM_TRY(file_sync(io, journal->fd, journal->path, err));
+    journal->broken = false;
+    *out = CPAM_STEAL(journal);
+    return CPAM_OK;
+}
+
+enum cpam_status
+push_journal_go_on(struct io *io, const char *state, const struct push_head *head, uint64_t size,
+                   struct push_journal **out, struct cpam_err *err)
+{
+    CPAM_AUTO(push_journal_free) struct push_journal *journal = NULL;
+    struct push_attempt attempt = {head->attempt};
+    struct piece piece = {&attempt, sizeof(attempt)};
+
+    *out = NULL;
+    CPAM_TRY(journal_open(io, state, head, 0, &journal, err));
+    if (io->ops->ftruncate(io, journal->fd, (off_t) size) != 0)
+        return cpam_fail(err, CPAM_IO, errno, "could not cut \"%s\"", journal->path);
+    journal->size = size;
+    CPAM_TRY(append_locked(journal, RECORD_ATTEMPT, &piece, 1, err));
+    /* before the first pack has its name from it: no attempt may ever have that number again */
+    CPAM_TRY(file_sync(io, journal->fd, journal->path, err));
     *out = CPAM_STEAL(journal);
     return CPAM_OK;
 }
@@ -151,7 +184,7 @@ push_journal_free(struct push_journal *journal)
         return;
     if (journal->fd >= 0)
         journal->io->ops->close(journal->io, journal->fd);
-    if (journal->fd >= 0 && !journal->kept &&
+    if (journal->fd >= 0 && journal->broken && !journal->kept &&
         file_unlink(journal->io, journal->path, &ignored) != CPAM_OK)
         cpam_log(LOG_WARNING, "%s", ignored.text);
     aead_free(journal->aead);
@@ -220,6 +253,15 @@ push_journal_part(struct push_journal *journal, const struct pack_part *part)
                              {note + fixed.path_size, (size_t) fixed.tag_count * BLOCK_TAG_SIZE}};
 
     append(journal, RECORD_PART, pieces, 4);
+}
+
+void
+push_journal_adopted(struct push_journal *journal, int64_t id)
+{
+    struct push_adopted fixed = {id};
+    struct piece piece = {&fixed, sizeof(fixed)};
+
+    append(journal, RECORD_ADOPTED, &piece, 1);
 }
 
 /* The state of a set of repositories has its name from them, in whatever order. */

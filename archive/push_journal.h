@@ -17,11 +17,18 @@
 #define PUSH_JOURNAL_END    ".journal"
 #define PUSH_STATE_END      ".state"
 
+/*
+ * What an interrupted push leaves is gone on with by the next one (push_resume.h).
+ */
 struct push_journal;
 /* head: all but magic and block_size is the caller's to fill. */
 enum cpam_status push_journal_new(struct io *io, const char *state, const struct push_head *head,
                                   struct push_journal **out, struct cpam_err *err) CPAM_CHECK;
-/* What was not kept is removed. */
+/* The same journal again, of which the first `size` bytes are whole; head->attempt is the new number. */
+enum cpam_status push_journal_go_on(struct io *io, const char *state, const struct push_head *head,
+                                    uint64_t size, struct push_journal **out,
+                                    struct cpam_err *err) CPAM_CHECK;
+/* A journal that was not kept stays for another attempt, unless it could not be written. */
 void push_journal_free(struct push_journal *journal);
 CPAM_SCOPED(push_journal_free, struct push_journal);
 
@@ -35,6 +42,9 @@ void push_journal_own_pack(struct push_journal *journal, const struct manifest_p
                            const struct pack_copy *copies);
 /* part->note is what push_reuse_note() made; extents' packs are ids (push_record.h). */
 void push_journal_part(struct push_journal *journal, const struct pack_part *part);
+
+/* The backup uses this pack of an earlier attempt. */
+void push_journal_adopted(struct push_journal *journal, int64_t id);
 
 /* The backup exists in these repositories.  The state of the backup before, of the same set of them,
    is replaced. */

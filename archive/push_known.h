@@ -11,14 +11,18 @@
 #include "push_record.h"
 
 struct push_known;
-/* CPAM_CORRUPT: it is damaged, cut short, or made by another version.  CPAM_NOT_FOUND. */
-enum cpam_status push_known_open(struct io *io, const char *path, struct push_known **out,
+/* cut: what a push left that was interrupted; what is not whole of it is not known.  Otherwise
+   CPAM_CORRUPT: it is damaged, cut short, or made by another version.  CPAM_NOT_FOUND. */
+enum cpam_status push_known_open(struct io *io, const char *path, bool cut, struct push_known **out,
                                  struct cpam_err *err) CPAM_CHECK;
 void push_known_free(struct push_known *known);
 CPAM_SCOPED(push_known_free, struct push_known);
 
 const struct push_head *push_known_head(const struct push_known *known);
 const struct push_commit *push_known_commit(const struct push_known *known);
+/* Bytes that are whole, and the highest number of an attempt. */
+uint64_t push_known_size(const struct push_known *known);
+uint32_t push_known_attempt(const struct push_known *known);
 /* Ordinal 0 is the backup's own label; "" beyond the last one. */
 const char *push_known_label(const struct push_known *known, uint32_t ordinal);
 uint32_t push_known_labels(const struct push_known *known);
@@ -41,6 +45,12 @@ enum cpam_status push_known_part(struct push_known *known, const char *path, uin
 /* Plaintext bytes of a frame; 0: there is none.  *thin: less than a quarter of it is in use, so that it
    should be left behind (format-1.md fault 23). */
 uint32_t push_known_frame(const struct push_known *known, int64_t pack, uint32_t frame, bool *thin);
+
+/* May a pack of an earlier attempt be used: is it in every repository?  ask is called once, or by several
+   threads at once; its copies are as push_known_used() tells them. */
+struct known_pack_use;
+typedef bool (*push_known_ask)(void *arg, const struct known_pack_use *use);
+bool push_known_adopt(struct push_known *known, int64_t pack, push_known_ask ask, void *arg);
 
 /* The new backup uses the pack up to and with this frame. */
 void push_known_use(struct push_known *known, int64_t pack, uint32_t frame);

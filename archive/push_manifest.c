@@ -15,7 +15,7 @@ struct assembly
     struct backup_summary *summary;
     struct manifest_writer *writer;
     size_t number;                /* of the repository */
-    uint32_t own;                 /* packs */
+    uint32_t own, before;         /* packs of this attempt, and with those of earlier ones */
     struct blocks_writer *blocks; /* or NULL */
     size_t extras_done;
 };
@@ -30,12 +30,11 @@ add_pack(void *arg, const struct manifest_pack *pack, struct cpam_err *err)
     return manifest_writer_add(self->writer, &entry, NULL, err);
 }
 
-/* A pack of the parent's, behind the backup's own. */
+/* A pack that was there, behind those of this attempt. */
 static enum cpam_status
-add_known(void *arg, const struct known_pack_use *use, struct cpam_err *err)
+add_there(struct assembly *self, const struct known_pack_use *use, const struct pack_copy *copy,
+          struct cpam_err *err)
 {
-    struct assembly *self = arg;
-    const struct pack_copy *copy = &use->copies[self->from->base->slots[self->number]];
     struct manifest_pack pack = *use->pack;
     struct manifest_entry entry = {.kind = MANIFEST_PACK, .pack = &pack};
 
@@ -47,6 +46,23 @@ add_known(void *arg, const struct known_pack_use *use, struct cpam_err *err)
     memcpy(pack.h, copy->h, SHA256_SIZE);
     memcpy(pack.d, copy->d, SHA256_SIZE);
     return manifest_writer_add(self->writer, &entry, NULL, err);
+}
+
+static enum cpam_status
+add_adopted(void *arg, const struct known_pack_use *use, struct cpam_err *err)
+{
+    struct assembly *self = arg;
+
+    self->summary->stored_bytes += use->copies[self->number].size;
+    return add_there(self, use, &use->copies[self->number], err);
+}
+
+static enum cpam_status
+add_parents(void *arg, const struct known_pack_use *use, struct cpam_err *err)
+{
+    struct assembly *self = arg;
+
+    return add_there(self, use, &use->copies[self->from->base->slots[self->number]], err);
 }
 
 /* Links in pg_tblspc come in the order of their names; a manifest has them in that of their oids. */
@@ -118,16 +134,21 @@ add_tablespaces(struct assembly *self, struct cpam_err *err)
     return CPAM_OK;
 }
 
-/* The parent's packs are known by ids so far. */
+/* Packs that were there are known by ids so far. */
 static void
 number_packs(const struct assembly *self, struct plan_content *content)
 {
+    const struct push_base *base = self->from->base;
+
     for (size_t i = 0; i < content->extent_count; i++)
     {
         int64_t *pack = &content->extents[i].pack;
 
-        if (PUSH_PACK_IS_ID(*pack))
-            *pack = self->own + push_known_rank(self->from->base->known, *pack - PUSH_PARENT_SHIFT);
+        if (!PUSH_PACK_IS_ID(*pack))
+            continue;
+        *pack = PUSH_PACK_ORDINAL(*pack) == 0
+                    ? self->own + push_known_rank(base->before, *pack)
+                    : self->before + push_known_rank(base->known, *pack - PUSH_PARENT_SHIFT);
     }
 }
 
@@ -242,8 +263,11 @@ push_manifest_put(struct repo *repo, size_t number, const struct push_manifest *
     assembly.writer = writer;
     CPAM_TRY(pack_set_each(from->packs, number, add_pack, &assembly, err));
     assembly.own = (uint32_t) summary->packs;
+    if (from->base != NULL && from->base->before != NULL)
+        CPAM_TRY(push_known_used(from->base->before, add_adopted, &assembly, err));
+    assembly.before = (uint32_t) summary->packs;
     if (from->base != NULL && from->base->known != NULL)
-        CPAM_TRY(push_known_used(from->base->known, add_known, &assembly, err));
+        CPAM_TRY(push_known_used(from->base->known, add_parents, &assembly, err));
     CPAM_TRY(add_tablespaces(&assembly, err));
     CPAM_TRY(add_entries(&assembly, err));
     return manifest_writer_finish(writer, summary, err);

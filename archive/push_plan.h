@@ -13,7 +13,7 @@
 
 enum
 {
-    PLAN_PART_SIZE = 64 << 20, /* bytes of a file one job reads */
+    PLAN_PART_SIZE = 16 << 20, /* bytes of a file one job reads */
     PLAN_TABLESPACES_MAX = 4096
 };
 

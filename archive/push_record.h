@@ -23,7 +23,9 @@ enum push_record_type
     RECORD_LABEL,
     RECORD_PACK,
     RECORD_PART,
-    RECORD_COMMIT /* once, the last: the file is the state of a backup that exists */
+    RECORD_ATTEMPT, /* the backup is gone on with */
+    RECORD_ADOPTED, /* a pack of an earlier attempt that the backup uses */
+    RECORD_COMMIT   /* once, the last: the file is the state of a backup that exists */
 };
 
 #define PUSH_RECORD_MAGIC   UINT64_C(0x314542504d415043) /* "CPAMPBE1" */
@@ -47,8 +49,9 @@ struct push_head
     uint32_t block_size, part_size;
     uint8_t key[BLOCK_KEY_SIZE]; /* of the epoch */
     char label[BACKUP_LABEL_MAX], epoch[BACKUP_LABEL_MAX];
-    int64_t epoch_time; /* when the full backup began, us since 1970 UTC */
-    uint32_t attempt, repos;
+    char parent[BACKUP_LABEL_MAX];     /* "": a full backup */
+    int64_t begun, epoch_time;         /* when it and the full backup began, us since 1970 UTC */
+    uint32_t attempt, repos;           /* attempt: 1 in the file */
     uint8_t uuids[PACK_REPOS_MAX][16]; /* repositories, in the order of a pack's copies */
 };
 
@@ -56,6 +59,16 @@ struct push_label
 {
     uint32_t ordinal;
     char label[BACKUP_LABEL_MAX];
+};
+
+struct push_attempt
+{
+    uint32_t number;
+};
+
+struct push_adopted
+{
+    int64_t id;
 };
 
 /* Then a pack_copy for each repository, clen, rlen. */

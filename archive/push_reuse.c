@@ -27,20 +27,30 @@ struct place
     uint32_t last_frame; /* that it reaches into */
 };
 
+/* One of the files that tell where blocks are, and what it tells of the part at hand. */
+struct origin
+{
+    struct push_known *known; /* or NULL */
+    bool is_parent;
+    struct cpam_buf text;
+    bool has_part;
+    struct known_part part;
+    struct cursor cursor;
+};
+
 struct push_reuse
 {
     struct push_reuse_spec spec;
     struct block_tagger *tags;
     uint64_t file;
     uint32_t number;
-    struct cpam_buf note, text; /* text: of the known part */
-    bool has_part;
-    struct known_part part;
-    struct cursor cursor;
-    uint64_t at; /* in the part */
+    struct cpam_buf note;
+    struct origin origins[2]; /* the earlier attempt comes first: it is what the parent was not */
+    uint64_t at;              /* in the part */
     uint32_t tag_count;
-    bool last_known;      /* the block before was, and */
-    uint32_t last_extent; /* lay in this extent */
+    const struct origin
+        *last; /* of the block before, which lay in this extent; NULL: was not known */
+    uint32_t last_extent;
     uint64_t bytes;
 };
 
@@ -53,6 +63,9 @@ push_reuse_new(const struct push_reuse_spec *spec, struct push_reuse **out, stru
     if (reuse == NULL)
         return cpam_fail(err, CPAM_NO_MEMORY, 0, "no memory to compare blocks");
     reuse->spec = *spec;
+    reuse->origins[0].known = spec->before;
+    reuse->origins[1].known = spec->known;
+    reuse->origins[1].is_parent = true;
     CPAM_TRY(block_tagger_new(spec->key, &reuse->tags, err));
     *out = CPAM_STEAL(reuse);
     return CPAM_OK;
@@ -65,42 +78,50 @@ push_reuse_free(struct push_reuse *reuse)
         return;
     block_tagger_free(reuse->tags);
     cpam_buf_clear(&reuse->note);
-    cpam_buf_clear(&reuse->text);
+    cpam_buf_clear(&reuse->origins[0].text);
+    cpam_buf_clear(&reuse->origins[1].text);
     free(reuse);
+}
+
+static enum cpam_status
+origin_begin(struct origin *origin, const char *path, uint64_t file, uint32_t number,
+             struct cpam_err *err)
+{
+    origin->has_part = false;
+    memset(&origin->cursor, 0, sizeof(origin->cursor));
+    if (origin->known == NULL)
+        return CPAM_OK;
+    enum cpam_status status =
+        push_known_part(origin->known, path, file, number, &origin->text, &origin->part, err);
+
+    origin->has_part = status == CPAM_OK;
+    return status == CPAM_NOT_FOUND ? CPAM_OK : status;
 }
 
 enum cpam_status
 push_reuse_begin(struct push_reuse *reuse, const char *path, uint32_t number, struct cpam_err *err)
 {
     struct push_part fixed = {.number = number, .path_size = (uint32_t) strlen(path) + 1};
-    struct cpam_err none;
 
     CPAM_TRY(push_file_number(path, &reuse->file, err));
     reuse->number = number;
     reuse->at = 0;
     reuse->tag_count = 0;
-    reuse->last_known = false;
-    memset(&reuse->cursor, 0, sizeof(reuse->cursor));
+    reuse->last = NULL;
     reuse->note.size = 0;
     CPAM_TRY(cpam_buf_append(&reuse->note, &fixed, sizeof(fixed), PUSH_RECORD_MAX, err));
     CPAM_TRY(cpam_buf_append(&reuse->note, path, fixed.path_size, PUSH_RECORD_MAX, err));
-    reuse->has_part = false;
-    if (reuse->spec.known == NULL)
-        return CPAM_OK;
-    enum cpam_status status = push_known_part(reuse->spec.known, path, reuse->file, number,
-                                              &reuse->text, &reuse->part, &none);
-    reuse->has_part = status == CPAM_OK;
-    if (status != CPAM_OK && status != CPAM_NOT_FOUND)
-        *err = none;
-    return status == CPAM_NOT_FOUND ? CPAM_OK : status;
+    for (int i = 0; i < 2; i++)
+        CPAM_TRY(origin_begin(&reuse->origins[i], path, reuse->file, number, err));
+    return CPAM_OK;
 }
 
 /* Moves to the frame in which `delta` of the extent lies, and to where in it. */
 static bool
-walk_to(const struct push_reuse *reuse, struct cursor *cursor, uint64_t delta, uint32_t *in_frame,
+walk_to(const struct origin *origin, struct cursor *cursor, uint64_t delta, uint32_t *in_frame,
         bool *thin)
 {
-    const struct manifest_extent *extent = &reuse->part.extents[cursor->extent];
+    const struct manifest_extent *extent = &origin->part.extents[cursor->extent];
     uint64_t wanted = extent->offset + delta;
 
     if (!cursor->walking)
@@ -111,7 +132,7 @@ walk_to(const struct push_reuse *reuse, struct cursor *cursor, uint64_t delta, u
     }
     for (;;)
     {
-        uint32_t size = push_known_frame(reuse->spec.known, extent->pack, cursor->frame, thin);
+        uint32_t size = push_known_frame(origin->known, extent->pack, cursor->frame, thin);
 
         if (size == 0)
             return false;
@@ -125,24 +146,24 @@ walk_to(const struct push_reuse *reuse, struct cursor *cursor, uint64_t delta, u
     }
 }
 
-/* Where the block of `size` bytes at reuse->at was put; false: in no single extent, or in a frame of
-   which there is hardly anything left. */
+/* Where the block of `size` bytes at `at` was put; false: in no single extent, in a frame of which there
+   is hardly anything left, or in a pack that is not there. */
 static bool
-locate(struct push_reuse *reuse, size_t size, struct place *out)
+locate(const struct push_reuse *reuse, struct origin *origin, size_t size, struct place *out)
 {
-    struct cursor *cursor = &reuse->cursor;
-    const struct manifest_extent *extents = reuse->part.extents;
+    struct cursor *cursor = &origin->cursor;
+    const struct manifest_extent *extents = origin->part.extents;
     struct cursor end;
     uint32_t ignored;
     bool thin;
 
-    while (cursor->extent < reuse->part.extent_count &&
+    while (cursor->extent < origin->part.extent_count &&
            reuse->at >= cursor->begin + extents[cursor->extent].size)
     {
         cursor->begin += extents[cursor->extent++].size;
         cursor->walking = false;
     }
-    if (cursor->extent == reuse->part.extent_count)
+    if (cursor->extent == origin->part.extent_count)
         return false;
     const struct manifest_extent *extent = &extents[cursor->extent];
     uint64_t delta = reuse->at - cursor->begin;
@@ -152,45 +173,61 @@ locate(struct push_reuse *reuse, size_t size, struct place *out)
         return false;
     if (extent->pack < 0)
         return true;
-    if (!walk_to(reuse, cursor, delta, &out->offset, &out->thin))
+    /* of an earlier attempt only its own packs: the parent's are known from the parent */
+    if (!origin->is_parent &&
+        (PUSH_PACK_ORDINAL(extent->pack) != 0 ||
+         !push_known_adopt(origin->known, extent->pack, reuse->spec.ask, reuse->spec.arg)))
+        return false;
+    if (!walk_to(origin, cursor, delta, &out->offset, &out->thin))
         return false;
     out->frame = cursor->frame;
     end = *cursor;
-    if (!walk_to(reuse, &end, delta + size - 1, &ignored, &thin))
+    if (!walk_to(origin, &end, delta + size - 1, &ignored, &thin))
         return false;
     out->last_frame = end.frame;
-    return !out->thin;
+    return !out->thin || !origin->is_parent;
 }
 
 static bool
-is_known(struct push_reuse *reuse, const uint8_t tag[BLOCK_TAG_SIZE], size_t size,
-         struct place *place)
+is_known(const struct push_reuse *reuse, struct origin *origin, const uint8_t tag[BLOCK_TAG_SIZE],
+         size_t size, struct place *place)
 {
     uint32_t block = (uint32_t) (reuse->at / BLOCK_PAGE);
 
-    if (!reuse->has_part || block >= reuse->part.tag_count)
+    if (!origin->has_part || block >= origin->part.tag_count)
         return false;
-    uint64_t left = reuse->part.size - reuse->at;
+    uint64_t left = origin->part.size - reuse->at;
 
     return size == (left < BLOCK_PAGE ? left : BLOCK_PAGE) &&
-           memcmp(tag, reuse->part.tags + (size_t) block * BLOCK_TAG_SIZE, BLOCK_TAG_SIZE) == 0 &&
-           locate(reuse, size, place);
+           memcmp(tag, origin->part.tags + (size_t) block * BLOCK_TAG_SIZE, BLOCK_TAG_SIZE) == 0 &&
+           locate(reuse, origin, size, place);
+}
+
+/* The first origin that knows the block; NULL: none. */
+static struct origin *
+who_knows(struct push_reuse *reuse, const uint8_t tag[BLOCK_TAG_SIZE], size_t size,
+          struct place *place)
+{
+    for (int i = 0; i < 2; i++)
+        if (is_known(reuse, &reuse->origins[i], tag, size, place))
+            return &reuse->origins[i];
+    return NULL;
 }
 
 static enum cpam_status
-take_known(struct push_reuse *reuse, struct pack_fill *fill, const void *data, size_t size,
-           const struct place *place, struct cpam_err *err)
+take_known(struct push_reuse *reuse, const struct origin *origin, struct pack_fill *fill,
+           const void *data, size_t size, const struct place *place, struct cpam_err *err)
 {
     struct manifest_extent extent = {
         .size = size, .pack = -1, .frame = place->frame, .offset = place->offset};
-    bool goes_on = reuse->last_known && reuse->last_extent == place->extent;
+    bool goes_on = reuse->last == origin && reuse->last_extent == place->extent;
 
     if (place->pack >= 0)
     {
-        extent.pack = place->pack + PUSH_PARENT_SHIFT;
-        push_known_use(reuse->spec.known, place->pack, place->last_frame);
+        extent.pack = place->pack + (origin->is_parent ? PUSH_PARENT_SHIFT : 0);
+        push_known_use(origin->known, place->pack, place->last_frame);
     }
-    reuse->last_known = true;
+    reuse->last = origin;
     reuse->last_extent = place->extent;
     reuse->bytes += size;
     return pack_fill_known(fill, data, &extent, goes_on, err);
@@ -214,14 +251,15 @@ push_reuse_feed(struct push_reuse *reuse, struct pack_fill *fill, const void *da
                            bytes + at, block, tag, err));
         CPAM_TRY(cpam_buf_append(&reuse->note, tag, sizeof(tag), PUSH_RECORD_MAX, err));
         reuse->tag_count++;
-        if (is_known(reuse, tag, block, &place))
+        const struct origin *origin = who_knows(reuse, tag, block, &place);
+        if (origin != NULL)
         {
             CPAM_TRY(pack_fill_append(fill, bytes + sent, at - sent, err));
-            CPAM_TRY(take_known(reuse, fill, bytes + at, block, &place, err));
+            CPAM_TRY(take_known(reuse, origin, fill, bytes + at, block, &place, err));
             sent = at + block;
         }
         else
-            reuse->last_known = false;
+            reuse->last = NULL;
         at += block;
         reuse->at += block;
     }

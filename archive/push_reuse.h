@@ -12,9 +12,12 @@
 
 struct push_reuse_spec
 {
-    const uint8_t *key;       /* BLOCK_KEY_SIZE bytes, of the epoch */
-    uint32_t part_size;       /* bytes of a file's part, but of its last one */
-    struct push_known *known; /* of the parent; NULL: a full backup */
+    const uint8_t *key;        /* BLOCK_KEY_SIZE bytes, of the epoch */
+    uint32_t part_size;        /* bytes of a file's part, but of its last one */
+    struct push_known *known;  /* of the parent; NULL: a full backup */
+    struct push_known *before; /* of an earlier attempt at this backup; or NULL */
+    push_known_ask ask;        /* is a pack of that attempt there?  (push_known_adopt()) */
+    void *arg;
 };
 
 struct push_reuse;

@@ -4,6 +4,7 @@
 #include "push_targets.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/log.h"
@@ -110,6 +111,13 @@ reserve_all(const struct push_targets *targets, const struct push_reservation *w
     }
 }
 
+void
+push_targets_name(const struct push_targets *targets, const char *label)
+{
+    for (size_t i = 0; i < targets->count; i++)
+        snprintf(targets->items[i].summary.label, BACKUP_LABEL_MAX, "%s", label);
+}
+
 enum cpam_status
 push_targets_reserve(struct io *io, const struct push_targets *targets,
                      const struct push_reservation *what, char label[BACKUP_LABEL_MAX],
@@ -124,8 +132,7 @@ push_targets_reserve(struct io *io, const struct push_targets *targets,
         reserve_all(targets, what, label, now, &taken);
         if (!taken)
         {
-            for (size_t k = 0; k < targets->count; k++)
-                memcpy(targets->items[k].summary.label, label, BACKUP_LABEL_MAX);
+            push_targets_name(targets, label);
             return CPAM_OK;
         }
         /* where it was free it stays reserved, for nobody: an intent is never taken back */

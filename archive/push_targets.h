@@ -52,6 +52,9 @@ enum cpam_status push_targets_reserve(struct io *io, const struct push_targets *
                                       char label[BACKUP_LABEL_MAX],
                                       struct cpam_err *err) CPAM_CHECK;
 
+/* The label of a backup that is gone on with. */
+void push_targets_name(const struct push_targets *targets, const char *label);
+
 /* Those which have been dropped from the packs are out. */
 void push_targets_look(const struct push_targets *targets, struct pack_set *packs);
 

@@ -194,10 +194,7 @@ static inline enum cpam_status
 world_start(struct world *self, struct push_base *base, char label[BACKUP_LABEL_MAX],
             struct cpam_err *err)
 {
-    struct push_reservation what = {.prefix = "b_", .sysid = self->sysid, .parents = base->parents};
-
-    CPAM_TRY(push_targets_reserve(self->io, &self->targets, &what, label, err));
-    push_base_stays(base);
+    CPAM_TRY(push_base_reserve(base, "b_", label, err));
     if (self->target.status != CPAM_OK)
     {
         *err = self->target.err;

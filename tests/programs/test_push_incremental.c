@@ -278,7 +278,7 @@ START_TEST(B3_a_state_with_any_bit_flipped_is_refused)
     push(BACKUP_INCREMENTAL);
     snprintf(path, sizeof(path), "%s", state_path());
     ck_ok(file_read_all(io_posix(), path, 1 << 20, &text, &err), &err);
-    ck_ok(push_known_open(io_posix(), path, &known, &err), &err);
+    ck_ok(push_known_open(io_posix(), path, false, &known, &err), &err);
     ck_assert_uint_eq(push_known_labels(known), 2);
     for (size_t i = 0; i < text.size; i++)
     {
@@ -286,8 +286,8 @@ START_TEST(B3_a_state_with_any_bit_flipped_is_refused)
 
         text.data[i] ^= (uint8_t) (1 << i % 8);
         write_file(path, text.data, text.size);
-        ck_fails(push_known_open(io_posix(), path, &damaged, &err), CPAM_CORRUPT, "can't be used",
-                 &err);
+        ck_fails(push_known_open(io_posix(), path, false, &damaged, &err), CPAM_CORRUPT,
+                 "can't be used", &err);
         text.data[i] ^= (uint8_t) (1 << i % 8);
     }
     for (size_t size = 0; size < text.size; size += size < 2000 ? 1 : 97)
@@ -295,8 +295,8 @@ START_TEST(B3_a_state_with_any_bit_flipped_is_refused)
         CPAM_AUTO(push_known_free) struct push_known *cut = NULL;
 
         write_file(path, text.data, size);
-        ck_fails(push_known_open(io_posix(), path, &cut, &err), CPAM_CORRUPT, "can't be used",
-                 &err);
+        ck_fails(push_known_open(io_posix(), path, false, &cut, &err), CPAM_CORRUPT,
+                 "can't be used", &err);
     }
     full_instead("can't be used");
 }
@@ -314,7 +314,7 @@ START_TEST(fault22_tags_are_of_a_place_and_an_epoch)
     world_write(&self, "a", 0, 8192, 1);
     world_write(&self, "a", 8192, 8192, 1);
     push(BACKUP_FULL);
-    ck_ok(push_known_open(io_posix(), state_path(), &one, &err), &err);
+    ck_ok(push_known_open(io_posix(), state_path(), false, &one, &err), &err);
     ck_ok(push_file_number("a", &file, &err), &err);
     ck_ok(push_known_part(one, "a", file, 0, &text, &part, &err), &err);
     ck_assert_uint_eq(part.tag_count, 2);
@@ -322,12 +322,12 @@ START_TEST(fault22_tags_are_of_a_place_and_an_epoch)
     ck_assert_int_eq(push_known_part(one, "b", file, 0, &text, &part, &err), CPAM_NOT_FOUND);
     ck_assert_int_eq(push_known_part(one, "a", file, 1, &text, &part, &err), CPAM_NOT_FOUND);
     push(BACKUP_INCREMENTAL);
-    ck_ok(push_known_open(io_posix(), state_path(), &two, &err), &err);
+    ck_ok(push_known_open(io_posix(), state_path(), false, &two, &err), &err);
     ck_assert_mem_eq(push_known_head(one)->key, push_known_head(two)->key, BLOCK_KEY_SIZE);
     self.mode = "full";
     push(BACKUP_FULL);
     push_known_free(two);
-    ck_ok(push_known_open(io_posix(), state_path(), &two, &err), &err);
+    ck_ok(push_known_open(io_posix(), state_path(), false, &two, &err), &err);
     ck_assert_mem_ne(push_known_head(one)->key, push_known_head(two)->key, BLOCK_KEY_SIZE);
 }
 END_TEST
