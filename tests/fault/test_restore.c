@@ -233,7 +233,7 @@ count(const struct io_twin *twin, const char *words)
 }
 
 /* A large file is not read back at the end: whoever wrote a part of it, however small, has to hear
-   of a write that failed.  Of this one a few hundred bytes lie in its last pack. */
+   of a write that failed.  Of this one a page lies in its last pack. */
 START_TEST(T10_each_part_of_a_large_file_is_fsynced_by_its_writer)
 {
     static struct world world;
