@@ -315,7 +315,7 @@ commit(const struct finish *finish, size_t number, struct cpam_err *err)
     CPAM_TRY(push_manifest_put(target->repo, number, &finish->manifest, &target->summary, err));
     if (*push->request->stopped != 0)
         return cpam_fail(err, CPAM_CANCELLED, 0, "the backup was stopped");
-    CPAM_TRY(backup_parents_stay(target->repo, target->summary.parents, err));
+    CPAM_TRY(push_base_stands(push->base, number, err));
     CPAM_TRY(backup_commit(target->repo, &target->summary, err));
     target->stored = true;
     return CPAM_OK;

@@ -15,6 +15,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "io/file.h"
+#include "push_packs.h"
 #include "push_resume.h"
 #include "repo/parents.h"
 
@@ -47,7 +48,7 @@ list_parents(const struct push_known *known, char parents[BACKUP_PARENTS_MAX], s
 
 /* The backup in the repository is the one the state was written with, and nothing it needs has gone. */
 static enum cpam_status
-stands_in(const struct push_known *known, int slot, struct repo *repo, const char *parents,
+stands_in(struct push_known *known, int slot, struct repo *repo, const char *parents,
           struct cpam_err *err)
 {
     const struct push_commit *commit = push_known_commit(known);
@@ -60,7 +61,14 @@ stands_in(const struct push_known *known, int slot, struct repo *repo, const cha
         summary.sysid != push_known_head(known)->sysid)
         return cpam_fail(err, CPAM_FOREIGN, 0, "backup \"%s\" is another one than was made here",
                          summary.label);
-    return backup_parents_check(repo, parents, err);
+    CPAM_TRY(backup_parents_check(repo, parents, err));
+    const struct push_recipients *before = &push_known_head(known)->recipients[slot];
+
+    if (!keyring_seals_for(repo_keyring(repo), before->ids, before->count))
+        return cpam_fail(err, CPAM_INVALID, 0,
+                         "backup \"%s\" was not sealed for all of encryption.recipients",
+                         summary.label);
+    return push_packs_there(known, slot, repo, false, err);
 }
 
 static enum cpam_status
@@ -85,7 +93,7 @@ fits_here(const struct push_base_spec *spec, const struct push_known *known, int
 
 /* Can this be the parent in all repositories?  Fills slots and parents of *base. */
 static enum cpam_status
-usable(struct push_base *base, const struct push_known *known, struct cpam_err *err)
+usable(struct push_base *base, struct push_known *known, struct cpam_err *err)
 {
     const struct push_targets *targets = base->spec.targets;
     const struct push_commit *commit = push_known_commit(known);
@@ -272,9 +280,16 @@ push_base_begin(struct push_base *base, const char *label, int64_t now)
     head->attempt = 1;
     head->repos = (uint32_t) targets->count;
     memset(head->uuids, 0, sizeof(head->uuids));
+    memset(head->recipients, 0, sizeof(head->recipients));
     for (size_t i = 0; i < targets->count; i++)
         if (targets->items[i].status == CPAM_OK)
-            memcpy(head->uuids[i], keyring_uuid(repo_keyring(targets->items[i].repo)), 16);
+        {
+            const struct keyring *keyring = repo_keyring(targets->items[i].repo);
+            struct push_recipients *recipients = &head->recipients[i];
+
+            memcpy(head->uuids[i], keyring_uuid(keyring), 16);
+            recipients->count = (uint32_t) keyring_recipients(keyring, recipients->ids);
+        }
     if (push_journal_new(base->io, base->spec.state, head, &base->journal, &err) != CPAM_OK)
     {
         cpam_log(LOG_WARNING, "the next backup will be a full one: %s", err.text);
@@ -343,6 +358,19 @@ push_base_conclude(struct push_base *base, struct backup_summary *summary, struc
             CPAM_TRY(
                 parents_add(summary->parents, push_known_label(base->known, i), packs[i], err));
     return CPAM_OK;
+}
+
+enum cpam_status
+push_base_stands(const struct push_base *base, size_t number, struct cpam_err *err)
+{
+    const struct push_target *target = &base->spec.targets->items[number];
+
+    if (base->before != NULL)
+        CPAM_TRY(push_packs_there(base->before, (int) number, target->repo, true, err));
+    if (base->known == NULL)
+        return CPAM_OK;
+    CPAM_TRY(push_packs_there(base->known, base->slots[number], target->repo, true, err));
+    return backup_parents_stay(target->repo, target->summary.parents, err);
 }
 
 void

@@ -54,6 +54,10 @@ bool push_base_ends_in(const char *name, const char *end);
    packs. */
 enum cpam_status push_base_conclude(struct push_base *base, struct backup_summary *summary,
                                     struct cpam_err *err) CPAM_CHECK;
+/* Right before its summary is put: are the packs that were there before still there, and is none of the
+   backups being removed that they are of?  number: of the target. */
+enum cpam_status push_base_stands(const struct push_base *base, size_t number,
+                                  struct cpam_err *err) CPAM_CHECK;
 /* The backup exists in the targets that are `stored`. */
 void push_base_keep(struct push_base *base, struct lsn start);
 

@@ -162,6 +162,18 @@ push_known_used(struct push_known *known, push_known_fn fn, void *arg, struct cp
     return CPAM_OK;
 }
 
+enum cpam_status
+push_known_all(const struct push_known *known, push_known_fn fn, void *arg, struct cpam_err *err)
+{
+    int64_t last = 0;
+
+    for (size_t i = 0; i < known->pack_count; last = known->packs[i++].id)
+        /* one that an attempt told of and the backup did not come to use may be gone */
+        if (known->packs[i].frame_count > 0 && known->packs[i].id != last)
+            CPAM_TRY(tell_pack(known, &known->packs[i], 0, fn, arg, err));
+    return CPAM_OK;
+}
+
 uint32_t
 push_known_rank(const struct push_known *known, int64_t pack)
 {

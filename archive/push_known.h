@@ -65,6 +65,9 @@ typedef enum cpam_status (*push_known_fn)(void *arg, const struct known_pack_use
                                           struct cpam_err *err);
 enum cpam_status push_known_used(struct push_known *known, push_known_fn fn, void *arg,
                                  struct cpam_err *err) CPAM_CHECK;
+/* All of them, in use or not; their frames are not told. */
+enum cpam_status push_known_all(const struct push_known *known, push_known_fn fn, void *arg,
+                                struct cpam_err *err) CPAM_CHECK;
 /* How many packs in use have a lower id; for those in use. */
 uint32_t push_known_rank(const struct push_known *known, int64_t pack);
 

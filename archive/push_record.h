@@ -43,6 +43,13 @@ struct push_record
     uint32_t type, size;        /* size: of what follows this struct */
 };
 
+/* For whom a repository's packs are sealed: ids of stanzas (crypto/stanza.h). */
+struct push_recipients
+{
+    uint32_t count;
+    uint8_t ids[KEYRING_RECIPIENTS_MAX][8];
+};
+
 struct push_head
 {
     uint64_t magic, sysid;
@@ -53,6 +60,7 @@ struct push_head
     int64_t begun, epoch_time;         /* when it and the full backup began, us since 1970 UTC */
     uint32_t attempt, repos;           /* attempt: 1 in the file */
     uint8_t uuids[PACK_REPOS_MAX][16]; /* repositories, in the order of a pack's copies */
+    struct push_recipients recipients[PACK_REPOS_MAX];
 };
 
 struct push_label

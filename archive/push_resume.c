@@ -82,6 +82,10 @@ can_go_on(const struct push_base *base, const struct push_known *left, struct cp
         if (memcmp(head->uuids[i], keyring_uuid(repo_keyring(repo)), sizeof(head->uuids[i])) != 0)
             return cpam_fail(err, CPAM_FOREIGN, 0, "repository \"%s\" had no part in it",
                              repo_name(repo));
+        if (!keyring_seals_for(repo_keyring(repo), head->recipients[i].ids,
+                               head->recipients[i].count))
+            return cpam_fail(err, CPAM_INVALID, 0,
+                             "it was not sealed for all of encryption.recipients");
         enum cpam_status status = stands_in(repo, head->label, err);
         if (status != CPAM_OK)
         {

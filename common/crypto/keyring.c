@@ -324,6 +324,35 @@ keyring_free(struct keyring *keyring)
     free(keyring);
 }
 
+size_t
+keyring_recipients(const struct keyring *keyring, uint8_t (*ids)[STANZA_ID_SIZE])
+{
+    size_t count = 0;
+
+    for (size_t at = 0; at < keyring->entry_count && count < KEYRING_RECIPIENTS_MAX; at++)
+        if (keyring->entries[at].recipient)
+            memcpy(ids[count++], keyring->entries[at].id, STANZA_ID_SIZE);
+    return count;
+}
+
+bool
+keyring_seals_for(const struct keyring *keyring, const uint8_t (*ids)[STANZA_ID_SIZE], size_t count)
+{
+    uint8_t own[KEYRING_RECIPIENTS_MAX][STANZA_ID_SIZE];
+    size_t own_count = keyring_recipients(keyring, own);
+
+    for (size_t i = 0; i < own_count; i++)
+    {
+        bool found = false;
+
+        for (size_t k = 0; k < count; k++)
+            found = found || memcmp(own[i], ids[k], STANZA_ID_SIZE) == 0;
+        if (!found)
+            return false;
+    }
+    return true;
+}
+
 bool
 keyring_sealed(const struct keyring *keyring)
 {

@@ -76,6 +76,10 @@ CPAM_SCOPED(keyring_free, struct keyring);
 bool keyring_sealed(const struct keyring *keyring); /* false for `encryption: none` */
 bool keyring_signs(const struct keyring *keyring);  /* objects carry a writer signature */
 bool keyring_can_open(const struct keyring *keyring);
+/* Has everybody for whom the (bound) keyring seals now one of these ids (of stanzas, 8 bytes each)?
+   And what the ids are: at most KEYRING_RECIPIENTS_MAX. */
+bool keyring_seals_for(const struct keyring *keyring, const uint8_t (*ids)[8], size_t count);
+size_t keyring_recipients(const struct keyring *keyring, uint8_t (*ids)[8]);
 const uint8_t *keyring_uuid(const struct keyring *keyring);
 
 /*

@@ -37,6 +37,7 @@ struct world
     uint64_t sysid, lsn;
     struct backup_summary summary; /* of the last backup */
     volatile sig_atomic_t stopped;
+    void (*meanwhile)(struct world *world); /* right before the summary; or NULL */
 };
 
 static inline void
@@ -182,7 +183,9 @@ world_commit(struct world *self, struct push_base *base, struct plan *plan, stru
     summary->segment_size = 1 << 20;
     CPAM_TRY(push_base_conclude(base, summary, err));
     CPAM_TRY(push_manifest_put(self->repo.repo, 0, &manifest, summary, err));
-    CPAM_TRY(backup_parents_stay(self->repo.repo, summary->parents, err));
+    if (self->meanwhile != NULL)
+        self->meanwhile(self);
+    CPAM_TRY(push_base_stands(base, 0, err));
     CPAM_TRY(backup_commit(self->repo.repo, summary, err));
     self->target.stored = true;
     push_base_keep(base, summary->start);

@@ -254,6 +254,70 @@ START_TEST(fault18_a_parent_that_is_being_removed)
 }
 END_TEST
 
+/* Of the full backup the last one goes back to. */
+static const char *
+pack_of_epoch(const struct world *world)
+{
+    for (size_t i = 0; i < world->repo.bucket.count; i++)
+        if (strstr(world->repo.bucket.objects[i].key, "/pack/") != NULL &&
+            strstr(world->repo.bucket.objects[i].key, world->summary.epoch) != NULL)
+            return world->repo.bucket.objects[i].key;
+    ck_abort_msg("there is no pack");
+}
+
+static void
+take_away_a_pack(struct world *world)
+{
+    memory_delete(&world->repo.bucket, pack_of_epoch(world));
+}
+
+/* Without a look, each backup until the next full one would be listed and could not be restored. */
+START_TEST(B3_a_pack_of_the_parent_that_was_taken_away)
+{
+    struct backup_summary none;
+
+    four_files();
+    push(BACKUP_FULL);
+    push(BACKUP_INCREMENTAL);
+    take_away_a_pack(&self);
+    full_instead("has been taken away");
+    memory_current(&self.repo.bucket, pack_of_epoch(&self))->size--;
+    full_instead("and was put with");
+    self.meanwhile = take_away_a_pack;
+    ck_fails(world_push(&self, &err), CPAM_NOT_FOUND, "has been taken away", &err);
+    ck_fails(backup_summary_read(self.repo.repo, self.target.summary.label, &none, &err),
+             CPAM_NOT_FOUND, "", &err);
+}
+END_TEST
+
+/* Whoever holds the new key alone can restore the next backup. */
+START_TEST(E5_new_recipients_get_a_full_backup)
+{
+    struct key_setting both[] = {{KEY_KEYFILE, NULL}, {KEY_KEYFILE, NULL}};
+    struct keyring_settings settings = {.recipients = both, .recipient_count = 2};
+    char old[256], new[256];
+
+    snprintf(old, sizeof(old), "%s", fixture_path("key"));
+    snprintf(new, sizeof(new), "%s", fixture_key("key3", KEY_TEXT_KEYFILE, 9));
+    both[0].value = old;
+    both[1].value = new;
+    four_files();
+    push(BACKUP_FULL);
+    repo_free(self.repo.repo);
+    keyring_free(self.repo.keyring);
+    ck_ok(keyring_new(io_posix(), &settings, true, true, &self.repo.keyring, &err), &err);
+    repo_fixture_open(&self.repo);
+    full_instead("was not sealed for all of encryption.recipients");
+    /* one less needs none */
+    repo_free(self.repo.repo);
+    keyring_free(self.repo.keyring);
+    settings.recipient_count = 1;
+    ck_ok(keyring_new(io_posix(), &settings, true, true, &self.repo.keyring, &err), &err);
+    repo_fixture_open(&self.repo);
+    push(BACKUP_INCREMENTAL);
+}
+END_TEST
+
 /* --- the state --------------------------------------------------------------------------------- */
 
 static void
@@ -347,6 +411,8 @@ suite(void)
     tcase_add_test(tcase, B3_without_a_parent_it_is_a_full_one);
     tcase_add_test(tcase, B3_parent_of_another_repository_or_cluster_is_none);
     tcase_add_test(tcase, fault18_a_parent_that_is_being_removed);
+    tcase_add_test(tcase, B3_a_pack_of_the_parent_that_was_taken_away);
+    tcase_add_test(tcase, E5_new_recipients_get_a_full_backup);
     tcase_add_test(tcase, B3_a_state_with_any_bit_flipped_is_refused);
     tcase_add_test(tcase, fault22_tags_are_of_a_place_and_an_epoch);
     suite_add_tcase(suite, tcase);
