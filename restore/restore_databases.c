@@ -172,7 +172,7 @@ restore_databases_empties(const struct restore_databases *self, const char *path
 const char *
 restore_databases_emptied(struct restore_databases *self)
 {
-    const char *text = cpam_buf_text(&self->emptied);
+    const char *text = self == NULL ? NULL : cpam_buf_text(&self->emptied);
 
     return text == NULL ? "" : text;
 }

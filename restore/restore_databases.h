@@ -30,7 +30,7 @@ enum cpam_status restore_databases_check(const struct restore_databases *databas
 
 /* Is this file of the backup one of a database that comes back empty? */
 bool restore_databases_empties(const struct restore_databases *databases, const char *path);
-/* Their names, with commas between; "" for none. */
+/* Their names, with commas between; "" for none, and for databases that nobody chose among (NULL). */
 const char *restore_databases_emptied(struct restore_databases *databases);
 
 #endif
