@@ -24,7 +24,24 @@ known_no_memory(struct cpam_err *err)
     return cpam_fail(err, CPAM_NO_MEMORY, 0, "no memory for what is known of the last backup");
 }
 
-/* The whole record at `at`, its length checked. */
+/* From any thread. */
+static enum cpam_status
+prove(const struct push_known *known, const struct cpam_buf *record, struct cpam_err *err)
+{
+    struct known_proof *proof = known->proof;
+    enum cpam_status status = CPAM_OK;
+    uint8_t mac[AEAD_TAG_SIZE];
+
+    if (proof->aead == NULL)
+        return CPAM_OK;
+    pthread_mutex_lock(&proof->lock);
+    status = push_record_prove(proof->aead, record->data, record->size, mac, err);
+    pthread_mutex_unlock(&proof->lock);
+    if (status == CPAM_OK && memcmp(mac, record->data, sizeof(mac)) != 0)
+        return bad(known, "a record is damaged", err);
+    return status;
+}
+
 enum cpam_status
 known_record_get(const struct push_known *known, uint64_t at, struct cpam_buf *out,
                  struct push_record *header, struct cpam_err *err)
@@ -48,7 +65,7 @@ known_record_get(const struct push_known *known, uint64_t at, struct cpam_buf *o
     if (got != header->size)
         return bad(known, "it is cut short", err);
     out->size += header->size;
-    return CPAM_OK;
+    return prove(known, out, err);
 }
 
 uint64_t
@@ -253,18 +270,13 @@ static enum cpam_status
 take_all(struct push_known *known, struct cpam_err *err)
 {
     CPAM_AUTO(cpam_buf_clear) struct cpam_buf record = {0};
-    CPAM_AUTO(aead_free) struct aead *aead = NULL;
     struct push_record header;
-    uint8_t mac[AEAD_TAG_SIZE];
 
     CPAM_TRY(take_head(known, &record, err));
-    CPAM_TRY(push_record_mac(known->head.key, &aead, err));
+    CPAM_TRY(push_record_mac(known->head.key, &known->proof->aead, err));
     while (known->whole < known->size)
     {
         CPAM_TRY(known_record_get(known, known->whole, &record, &header, err));
-        CPAM_TRY(push_record_prove(aead, record.data, record.size, mac, err));
-        if (memcmp(mac, header.mac, sizeof(mac)) != 0)
-            return bad(known, "a record is damaged", err);
         CPAM_TRY(take(known, &header, &record, err));
         known->whole += record.size;
     }
@@ -400,6 +412,10 @@ push_known_open(struct io *io, const char *path, bool cut, struct push_known **o
     known->io = io;
     known->fd = -1;
     pthread_mutex_init(&known->lock, NULL);
+    known->proof = calloc(1, sizeof(*known->proof));
+    if (known->proof == NULL)
+        return known_no_memory(err);
+    pthread_mutex_init(&known->proof->lock, NULL);
     known->path = strdup(path);
     if (known->path == NULL)
         return known_no_memory(err);
@@ -433,6 +449,12 @@ push_known_free(struct push_known *known)
     }
     if (known->fd >= 0)
         known->io->ops->close(known->io, known->fd);
+    if (known->proof != NULL)
+    {
+        aead_free(known->proof->aead);
+        pthread_mutex_destroy(&known->proof->lock);
+        free(known->proof);
+    }
     pthread_mutex_destroy(&known->lock);
     free(known->packs);
     free(known->index);

@@ -29,9 +29,17 @@ struct known_pack
     uint32_t *live;   /* bytes in use; only while it is opened */
 };
 
+/* Whoever reads a record has to prove it again: much may happen to a disk during a long backup. */
+struct known_proof
+{
+    pthread_mutex_t lock;
+    struct aead *aead; /* NULL until the head is read, which has the key */
+};
+
 struct push_known
 {
     struct io *io;
+    struct known_proof *proof;
     char *path;
     int fd;
     uint64_t size, whole;
@@ -49,7 +57,7 @@ struct push_known
 
 enum cpam_status known_no_memory(struct cpam_err *err) CPAM_CHECK;
 
-/* The whole record at `at`, its length checked; its MAC was when the file was opened. */
+/* The whole record at `at`, its length and, once the head is read, its MAC checked. */
 enum cpam_status known_record_get(const struct push_known *known, uint64_t at, struct cpam_buf *out,
                                   struct push_record *header, struct cpam_err *err) CPAM_CHECK;
 /* The part whose record is at `at`; path and *out point into text. */

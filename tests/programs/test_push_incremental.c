@@ -366,6 +366,43 @@ START_TEST(B3_a_state_with_any_bit_flipped_is_refused)
 }
 END_TEST
 
+/* Hours lie between the look at the whole file and the last look at a record of it. */
+START_TEST(B3_a_state_that_is_damaged_later_tells_nothing_wrong)
+{
+    CPAM_AUTO(cpam_buf_clear) struct cpam_buf text = {0}, right = {0}, now = {0};
+    CPAM_AUTO(push_known_free) struct push_known *known = NULL;
+    struct known_part part, again;
+    unsigned refused = 0;
+    uint64_t file;
+
+    world_write(&self, "a", 0, 20000, 1);
+    push(BACKUP_FULL);
+    ck_ok(file_read_all(io_posix(), state_path(), 1 << 20, &text, &err), &err);
+    ck_ok(push_known_open(io_posix(), state_path(), false, &known, &err), &err);
+    ck_ok(push_file_number("a", &file, &err), &err);
+    ck_ok(push_known_part(known, "a", file, 0, &right, &part, &err), &err);
+    ck_assert_uint_eq(part.tag_count, 3);
+    for (size_t i = 0; i < text.size; i++)
+    {
+        text.data[i] ^= (uint8_t) (1 << i % 8);
+        write_file(state_path(), text.data, text.size);
+        if (push_known_part(known, "a", file, 0, &now, &again, &err) == CPAM_OK)
+        {
+            ck_assert_uint_eq(again.size, part.size);
+            ck_assert_mem_eq(again.tags, part.tags, part.tag_count * BLOCK_TAG_SIZE);
+            ck_assert_uint_eq(again.extent_count, part.extent_count);
+            ck_assert_mem_eq(again.extents, part.extents,
+                             part.extent_count * sizeof(*part.extents));
+        }
+        else
+            refused += err.status == CPAM_CORRUPT;
+        text.data[i] ^= (uint8_t) (1 << i % 8);
+    }
+    ck_assert_uint_ge(refused,
+                      part.tag_count * BLOCK_TAG_SIZE + part.extent_count * sizeof(*part.extents));
+}
+END_TEST
+
 /* A page that matches a tag of another page, file or epoch is not known. */
 START_TEST(fault22_tags_are_of_a_place_and_an_epoch)
 {
@@ -414,6 +451,7 @@ suite(void)
     tcase_add_test(tcase, B3_a_pack_of_the_parent_that_was_taken_away);
     tcase_add_test(tcase, E5_new_recipients_get_a_full_backup);
     tcase_add_test(tcase, B3_a_state_with_any_bit_flipped_is_refused);
+    tcase_add_test(tcase, B3_a_state_that_is_damaged_later_tells_nothing_wrong);
     tcase_add_test(tcase, fault22_tags_are_of_a_place_and_an_epoch);
     suite_add_tcase(suite, tcase);
     return suite;
