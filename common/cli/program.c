@@ -248,6 +248,22 @@ run(struct cli *cli, const struct common *common, struct cpam_err *err)
     return status;
 }
 
+/* A program that a hint names is to read the configuration this one has read. */
+static void
+name_config(const struct common *common, struct cpam_err *err)
+{
+    static const char *const readers[] = {"cpam-repo ", "cpam-info", "cpam-base-"};
+    CPAM_AUTO(free) char *hint = NULL;
+
+    if (common->config == NULL || strstr(err->hint, "--help") != NULL)
+        return;
+    for (size_t i = 0; i < sizeof(readers) / sizeof(readers[0]) && hint == NULL; i++)
+        if (strstr(err->hint, readers[i]) != NULL)
+            hint = strdup(err->hint);
+    if (hint != NULL)
+        cpam_err_hint(err, "%s (with --config %s, as here)", hint, common->config);
+}
+
 static enum cpam_status
 parse_and_run(struct cli *cli, int argc, char **argv, struct cpam_err *err)
 {
@@ -273,7 +289,10 @@ parse_and_run(struct cli *cli, int argc, char **argv, struct cpam_err *err)
     }
     cli->argc = argc - first;
     cli->argv = argv + first;
-    return run(cli, &common, err);
+    status = run(cli, &common, err);
+    if (status != CPAM_OK)
+        name_config(&common, err);
+    return status;
 }
 
 static int

@@ -50,7 +50,8 @@ run(struct cli *cli, struct cpam_err *err)
     if (!own->fail)
         return CPAM_OK;
     cpam_fail(err, CPAM_NOT_FOUND, 0, "the thing is not there");
-    cpam_err_hint(err, "look elsewhere");
+    cpam_err_hint(err, strcmp(own->word, "repo") == 0 ? "make it with: cpam-repo create"
+                                                      : "look elsewhere");
     return CPAM_NOT_FOUND;
 }
 
@@ -143,6 +144,10 @@ static const struct
     {"--fail a", 1, true, "",
      "cpam-test: error: the thing is not there\ncpam-test: hint: look elsewhere\n"},
     {"--attend a", 3, true, "", ""},
+    {"--fail --word repo a", 1, true, "", "cpam-test: hint: make it with: cpam-repo create\n"},
+    {"--fail --word repo --config /e/c.yaml a", 1, true, "",
+     "cpam-test: hint: make it with: cpam-repo create (with --config /e/c.yaml, as here)\n"},
+    {"--fail --config /e/c.yaml a", 1, true, "", "cpam-test: hint: look elsewhere\n"},
     {"--fail --attend a", 1, true, "", "the thing is not there"},
     {"--override --fail a", 7, true, "", "the thing is not there"},
     {"", 2, false, "",
