@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """test_reader.py - docs/format.md is enough: a reader of under 150 lines that shares no code with the
 programs restores a segment and a file from what they wrote, and refuses what was changed."""
+import json
 import os
 import subprocess
 
@@ -81,6 +82,40 @@ def test_E1_reader_reads_files_with_a_keyfile(t):
 
 def test_E3_reader_reads_files_with_a_private_key(t):
     check_files(t, "x25519")
+
+
+def check_incremental(t, keys):
+    made = attack.Scene(keys, segments=1, backups=1)
+    made.pg.sql("create table wide as select g, repeat(md5(g::text), 40) as w from generate_series(1, 4000) g")
+    made.pg.psql("vacuum freeze wide")  # no page changes by being looked at
+    made.backup()
+    made.pg.sql("update wide set w = repeat('x', 1280) where g % 1000 = 0")
+    made.backup()
+    made.pg.wait_archived(made.pg.switch_wal())
+    copy = made.copy(t)
+    parent, label = made.labels[1:]
+    with open(copy.path("backup", label, "summary.json"), encoding="utf-8") as file:
+        summary = json.load(file)
+    t.equal((summary["kind"], summary["parents"]), ("incremental", made.labels[1::-1]))
+    target = os.path.join(copy.folder, "restored")
+    t.exits(cpam.run("cpam-base-fetch", "--backup", label, target, config=copy.config), 0)
+    path = made.pg.sql("select pg_relation_filepath('wide')")
+    for name in (path, "PG_VERSION", "global/pg_control", "backup_label"):
+        got = read(copy, "file", label, name)
+        t.equal((got.returncode, got.stderr), (0, b""), name)
+        left = name + ".old" if name == "backup_label" and not os.path.exists(f"{target}/{name}") else name
+        t.true(got.stdout == copy.read(os.path.join(target, left)), f"{name}, byte for byte")
+    copy.remove("backup", parent, "pack")
+    t.true(read(copy, "file", label, path).returncode != 0, "what did not change lies in the parent's packs")
+    t.equal(read(copy, "file", label, "backup_label").returncode, 0, "and what is new does not")
+
+
+def test_B3_E1_reader_reads_an_incremental_backup_with_a_keyfile(t):
+    check_incremental(t, "keyfile")
+
+
+def test_B3_E3_reader_reads_an_incremental_backup_with_a_private_key(t):
+    check_incremental(t, "x25519")
 
 
 if __name__ == "__main__":
