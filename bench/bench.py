@@ -21,6 +21,7 @@ sys.path.insert(0, os.path.join(ROOT, "tests", "live"))
 from harness import cluster, tap, workspace  # noqa: E402
 
 import base  # noqa: E402
+import growth  # noqa: E402
 import wal  # noqa: E402
 
 def make_wal(server, folder, wanted):
@@ -79,8 +80,9 @@ def bench_wal(options, t, wanted):
 
 def main():
     parser = argparse.ArgumentParser(prog="./cpam bench", description=__doc__.splitlines()[0])
-    parser.add_argument("what", nargs="*", metavar="wal|ahead|far|base|changed|profile|base-profile",
-                        help="what to measure (all but the profiles, which want perf and root)")
+    parser.add_argument("what", nargs="*", metavar="wal|ahead|far|base|changed|growth|profile|base-profile",
+                        help="what to measure (all but growth, which takes long, and the profiles, which want perf "
+                        "and root)")
     parser.add_argument("--segments", type=int, default=96, help="WAL segments to push and fetch")
     parser.add_argument("--scale", type=int, default=40, help="pgbench scale; 40 are 600 MiB")
     parser.add_argument("--gib", type=float, default=2, help="size of the cluster to back up")
@@ -89,6 +91,9 @@ def main():
     parser.add_argument("--s3", choices=("memory", "radosgw"), default="memory", help="the S3 server")
     parser.add_argument("--bandwidth", type=float, default=60e6, help="bytes a second to a far store")
     parser.add_argument("--replay", type=int, default=100, help="ms to replay a segment, far away")
+    parser.add_argument("--sizes", default="1,4,16", help="GiB, for growth")
+    parser.add_argument("--files", default="1000,100000,1000000", help="numbers of files, for growth")
+    parser.add_argument("--picture", metavar="SVG", help="where growth is drawn")
     parser.add_argument("--keep", metavar="FOLDER", help="keep the WAL there, and take it from there")
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # what was started is ended
@@ -107,6 +112,8 @@ def main():
                 backups.show_changed(options.codecs.split(",")[0])
             if "base-profile" in wanted:
                 backups.show_profile(options.codecs.split(",")[0], options.keep or ".")
+        if "growth" in wanted:
+            growth.show(options)
         print(f"\nLoad when it ended: {os.getloadavg()[0]:.1f}.", flush=True)
     finally:
         for problem in t.finish():
