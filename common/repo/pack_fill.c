@@ -14,7 +14,8 @@ enum
 {
     PIECES_MAX = 1024,   /* of one frame */
     HOLE_MIN = 64 << 10, /* bytes of zeros that are worth an extent of their own */
-    PART_EXTENTS_MAX = 1 << 20
+    PART_EXTENTS_MAX = 1 << 20,
+    NOTES_MAX = 512 << 10 /* bytes of notes that wait for a frame to be full */
 };
 
 struct part
@@ -56,6 +57,7 @@ struct pack_fill
     size_t used;
     struct piece pieces[PIECES_MAX];
     size_t piece_count;
+    size_t notes;      /* bytes of parts that have ended and are not told */
     struct part *part; /* the one that is being written, or NULL */
 };
 
@@ -196,6 +198,7 @@ flush(struct pack_fill *fill, struct cpam_err *err)
         }
     }
     fill->piece_count = 0;
+    fill->notes = 0;
     return status;
 }
 
@@ -317,7 +320,11 @@ pack_fill_end(struct pack_fill *fill, const void *note, size_t note_size, struct
     part->note_size = note == NULL ? 0 : note_size;
     fill->part = NULL;
     part->ended = true;
-    return part->pending == 0 ? tell(fill, part, err) : CPAM_OK;
+    if (part->pending == 0)
+        return tell(fill, part, err);
+    /* where nearly all is known, or a hole, a frame is not full for long */
+    fill->notes += part->note_size;
+    return fill->notes > NOTES_MAX ? flush(fill, err) : CPAM_OK;
 }
 
 enum cpam_status

@@ -92,7 +92,7 @@ content(unsigned id, uint8_t **out)
 }
 
 static void
-put_bytes(unsigned id, const uint8_t *data, size_t size)
+put_noted(unsigned id, const uint8_t *data, size_t size, const void *note, size_t note_size)
 {
     ck_ok(pack_fill_begin(fill, id, &err), &err);
     for (size_t at = 0; at < size;)
@@ -107,7 +107,13 @@ put_bytes(unsigned id, const uint8_t *data, size_t size)
         ck_ok(pack_fill_take(fill, room, &err), &err);
         at += room;
     }
-    ck_ok(pack_fill_end(fill, NULL, 0, &err), &err);
+    ck_ok(pack_fill_end(fill, note, note_size, &err), &err);
+}
+
+static void
+put_bytes(unsigned id, const uint8_t *data, size_t size)
+{
+    put_noted(id, data, size, NULL, 0);
 }
 
 static void
@@ -217,6 +223,23 @@ START_TEST(large_part_has_few_extents)
     ck_ok(pack_fill_finish(fill, &err), &err);
     /* 2 MiB, a hole of 2 MiB, the rest */
     ck_assert_uint_eq(results[7].count, 3);
+}
+END_TEST
+
+/* Nothing of a hole goes into a frame, so that none is ever full. */
+START_TEST(B9_notes_do_not_gather_behind_a_frame_that_does_not_fill)
+{
+    static const uint8_t zeros[64 << 10], note[128 << 10];
+    unsigned told = 0;
+
+    for (unsigned id = 0; id < PARTS; id++)
+        put_noted(id, zeros, sizeof(zeros), note, sizeof(note));
+    for (unsigned id = 0; id < PARTS; id++)
+        told += results[id].told;
+    ck_assert_uint_ge(told, PARTS - 5);
+    ck_ok(pack_fill_finish(fill, &err), &err);
+    for (unsigned id = 0; id < PARTS; id++)
+        ck_assert(results[id].told && results[id].size == sizeof(zeros) && results[id].count == 1);
 }
 END_TEST
 
@@ -360,6 +383,7 @@ suite(void)
     tcase_add_checked_fixture(tcase, begin, end);
     tcase_add_test(tcase, B2_every_byte_is_found_again_in_few_packs);
     tcase_add_test(tcase, large_part_has_few_extents);
+    tcase_add_test(tcase, B9_notes_do_not_gather_behind_a_frame_that_does_not_fill);
     tcase_add_test(tcase, a_file_that_does_not_shrink_is_not_tried_on_and_on);
     tcase_add_test(tcase, small_files_in_one_frame_are_always_tried);
     tcase_add_test(tcase, fault31_other_content_under_a_packs_name_is_never_success);
