@@ -193,12 +193,13 @@ merge_begin(struct merge *merge, struct cpam_err *err)
     merge->heap = calloc(runs + 1, sizeof(struct head *));
     if (merge->heads == NULL || merge->heap == NULL)
         return cpam_fail(err, CPAM_NO_MEMORY, 0, "no memory to sort the entries of a backup");
-    for (; merge->heads_count < runs; merge->heads_count++)
+    merge->heads_count = runs;
+    for (size_t i = 0; i < runs; i++)
     {
-        struct head *head = &merge->heads[merge->heads_count];
-        size_t left = notes->count - merge->heads_count * notes->run;
+        struct head *head = &merge->heads[i];
+        size_t left = notes->count - i * notes->run;
 
-        head->next = merge->heads_count * notes->run;
+        head->next = i * notes->run;
         head->end = head->next + (left < notes->run ? left : notes->run);
         CPAM_TRY(sort_run(notes, head->next, head->end - head->next, err));
         CPAM_TRY(spill_get(notes->spill, notes->at[head->next], &head->note, NULL, err));
