@@ -110,7 +110,7 @@ static enum cpam_status
 open_collection(struct builder *builder, enum yaml_kind kind, bool marked, size_t line,
                 struct cpam_err *err)
 {
-    struct yaml_node *node;
+    struct yaml_node *node = NULL;
 
     if (marked)
         return refuse(builder, line, "anchors and tags are not used here", err);

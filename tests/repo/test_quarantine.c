@@ -242,6 +242,7 @@ START_TEST(ask7_what_is_put_aside_stays_bound_to_its_name)
     ck_ok(quarantine_move(self.repo, REPO_SYSID, SEGMENT, &note, &err), &err);
     /* somebody lays it, with its record, beside another name */
     struct memory_object *there = aside();
+    ck_assert_ptr_nonnull(there);
     char key[LAYOUT_KEY_MAX], record[LAYOUT_KEY_MAX + 8];
 
     snprintf(key, sizeof(key), "%.190s", there->key);
