@@ -25,7 +25,7 @@ struct content_id
 {
     struct aead *aead;
     uint8_t hmac_key[32];
-    uint8_t *chunk; /* one that is not full yet */
+    uint8_t *chunk; /* one that is not full yet; NULL while all came whole */
     size_t chunk_size;
     struct cpam_buf message; /* length, filled in last, then the tags */
     uint64_t size;
@@ -57,7 +57,7 @@ content_id_new_root(const struct keyring *keyring, size_t root, const char *logi
     uint8_t keys[64], length[8] = {0};
     enum cpam_status status;
 
-    if (id == NULL || (id->chunk = malloc(CHUNK_SIZE)) == NULL)
+    if (id == NULL)
         return cpam_fail(err, CPAM_NO_MEMORY, 0, "no memory for a content id");
     CPAM_TRY(content_id_keys(keyring, root, logical_name, keys, err));
     memcpy(id->hmac_key, keys + 32, sizeof(id->hmac_key));
@@ -86,6 +86,20 @@ content_id_chunk(struct content_id *id, const uint8_t *data, size_t size, struct
     return cpam_buf_append(&id->message, tag, sizeof(tag), TAGS_MAX, err);
 }
 
+/* Bytes of a chunk that comes in parts. */
+static enum cpam_status
+content_id_part(struct content_id *id, const uint8_t *data, size_t size, struct cpam_err *err)
+{
+    if (id->chunk == NULL && (id->chunk = malloc(CHUNK_SIZE)) == NULL)
+        return cpam_fail(err, CPAM_NO_MEMORY, 0, "no memory for a content id");
+    memcpy(id->chunk + id->chunk_size, data, size);
+    id->chunk_size += size;
+    if (id->chunk_size < CHUNK_SIZE)
+        return CPAM_OK;
+    id->chunk_size = 0;
+    return content_id_chunk(id, id->chunk, CHUNK_SIZE, err);
+}
+
 enum cpam_status
 content_id_add(struct content_id *id, const void *data, size_t size, struct cpam_err *err)
 {
@@ -104,15 +118,9 @@ content_id_add(struct content_id *id, const void *data, size_t size, struct cpam
             continue;
         }
         take = take < size ? take : size;
-        memcpy(id->chunk + id->chunk_size, at, take);
-        id->chunk_size += take;
+        CPAM_TRY(content_id_part(id, at, take, err));
         at += take;
         size -= take;
-        if (id->chunk_size == CHUNK_SIZE)
-        {
-            CPAM_TRY(content_id_chunk(id, id->chunk, CHUNK_SIZE, err));
-            id->chunk_size = 0;
-        }
     }
     return CPAM_OK;
 }
