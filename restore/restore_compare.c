@@ -7,12 +7,14 @@
 #include <fcntl.h>
 #include <string.h>
 
+#include "base/room.h"
+#include "io/direct.h"
 #include "io/file.h"
 #include "pg/crc32c.h"
 
 enum
 {
-    PAGES = 32 /* looked at in one read */
+    PAGES = ROOM_FRAME / BLOCK_PAGE /* looked at in one read */
 };
 
 struct restore_compare
@@ -27,7 +29,8 @@ struct restore_compare
     uint64_t open_path;
     char path[MANIFEST_PATH_MAX];
     struct spill_file file;
-    uint8_t data[PAGES * BLOCK_PAGE];
+    struct direct direct;
+    struct cpam_buf data; /* a room of PAGES */
     uint8_t tags[PAGES * BLOCK_TAG_SIZE];
 };
 
@@ -56,6 +59,7 @@ restore_compare_new(struct io *io, const struct restore_places *places, struct r
     self->places = places;
     self->spill = spill;
     self->blocks = blocks;
+    CPAM_TRY(room_take(ROOM_FRAME, &self->data, err));
     CPAM_TRY(block_tagger_new(restore_blocks_key(blocks), &self->tagger, err));
     *out = CPAM_STEAL(self);
     return CPAM_OK;
@@ -78,6 +82,7 @@ restore_compare_free(struct restore_compare *self)
     if (self->is_open)
         self->io->ops->close(self->io, self->fd);
     block_tagger_free(self->tagger);
+    room_give(&self->data);
     free(self);
 }
 
@@ -93,6 +98,7 @@ file_want(struct restore_compare *self, const struct spill_extent *extent, struc
     if (self->fd < 0)
         return cpam_fail(err, CPAM_IO, errno, "could not open \"%s\"", self->path);
     self->open_path = extent->path;
+    self->direct = (struct direct){.able = self->file.size >= DIRECT_WORTH};
     self->is_open = true;
     return CPAM_OK;
 }
@@ -110,7 +116,7 @@ is_right(struct restore_compare *self, const struct stretch *stretch, size_t i, 
     if (i * BLOCK_PAGE + size > stretch->got)
         return CPAM_OK; /* it could not be read */
     CPAM_TRY(block_tag(self->tagger, self->file.number, (uint32_t) page,
-                       self->data + i * BLOCK_PAGE, size, tag, err));
+                       self->data.data + i * BLOCK_PAGE, size, tag, err));
     *right = memcmp(tag, self->tags + i * BLOCK_TAG_SIZE, BLOCK_TAG_SIZE) == 0;
     return CPAM_OK;
 }
@@ -134,8 +140,8 @@ page_add(struct restore_compare *self, const struct stretch *stretch, size_t i, 
                                   .extent = stretch->number,
                                   .wanted = !right};
     if (right)
-        piece.crc =
-            crc32c(0, self->data + (begin - stretch->page * BLOCK_PAGE), (size_t) (end - begin));
+        piece.crc = crc32c(0, self->data.data + (begin - stretch->page * BLOCK_PAGE),
+                           (size_t) (end - begin));
     return restore_pieces_add(stretch->pieces, &piece, err);
 }
 
@@ -147,8 +153,9 @@ stretch_compare(struct restore_compare *self, struct stretch *stretch, struct cp
     CPAM_TRY(restore_blocks_tags(self->blocks, &self->file, stretch->page, stretch->count,
                                  self->tags, err));
     /* a disk that can't read a block may well take a new one: it is fetched */
-    if (file_read_at(self->io, self->fd, self->path, self->data, stretch->count * BLOCK_PAGE,
-                     stretch->page * BLOCK_PAGE, &stretch->got, &why) != CPAM_OK)
+    if (direct_read_at(self->io, self->fd, self->path, &self->direct, self->data.data,
+                       stretch->count * BLOCK_PAGE, stretch->page * BLOCK_PAGE, &stretch->got,
+                       &why) != CPAM_OK)
         stretch->got = 0;
     for (size_t i = 0; i < stretch->count; i++)
     {

@@ -42,6 +42,7 @@ file_want(struct restore_scatter *self, const struct spill_extent *extent, struc
     self->open_path = extent->path;
     self->is_large = extent->is_large != 0;
     self->is_open = true;
+    self->direct = (struct direct){.able = self->is_large};
     return CPAM_OK;
 }
 
@@ -60,8 +61,8 @@ piece_write(struct restore_scatter *self, struct restore_piece *piece, const uin
     size_t size = (size_t) (stop - begin);
 
     CPAM_TRY(file_want(self, &self->extents[piece->extent], err));
-    CPAM_TRY(file_write_at(self->job->io, self->fd, self->path, part, size,
-                           piece->at + (begin - piece->from), err));
+    CPAM_TRY(direct_write_at(self->job->io, self->fd, self->path, &self->direct, part, size,
+                             piece->at + (begin - piece->from), err));
     piece->crc = crc32c(piece->crc, part, size);
     piece->written = stop == to;
     if (self->job->wrote != NULL)

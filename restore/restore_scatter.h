@@ -7,6 +7,7 @@
 #ifndef CPAM_RESTORE_RESTORE_SCATTER_H
 #define CPAM_RESTORE_RESTORE_SCATTER_H
 
+#include "io/direct.h"
 #include "restore_pack.h"
 #include "restore_pieces.h"
 
@@ -21,6 +22,7 @@ struct restore_scatter
     int fd;      /* of the file written last */
     uint64_t open_path;
     bool is_open, is_large;
+    struct direct direct;
     struct spill_file file;
     char path[MANIFEST_PATH_MAX];
 };

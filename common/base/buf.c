@@ -14,6 +14,8 @@ enum
     FIRST_CAP = 256
 };
 
+#define PAGE_REST ((size_t) CPAM_BUF_PAGE - 1)
+
 enum cpam_status
 cpam_buf_reserve(struct cpam_buf *buf, size_t more, size_t limit, struct cpam_err *err)
 {
@@ -29,7 +31,10 @@ cpam_buf_reserve(struct cpam_buf *buf, size_t more, size_t limit, struct cpam_er
     if (cap < need)
         cap = need;
 
-    uint8_t *data = realloc(buf->data, cap);
+    /* on a page, so that it can be written past the page cache (io/direct.h) */
+    uint8_t *data = buf->data == NULL && cap >= CPAM_BUF_ALIGNED
+                        ? aligned_alloc(CPAM_BUF_PAGE, (cap + CPAM_BUF_PAGE - 1) & ~PAGE_REST)
+                        : realloc(buf->data, cap);
     if (data == NULL)
         return cpam_fail(err, CPAM_NO_MEMORY, 0, "out of memory: %zu bytes", cap);
     buf->data = data;

@@ -19,6 +19,12 @@ struct cpam_buf
     size_t cap;  /* bytes allocated */
 };
 
+enum
+{
+    CPAM_BUF_PAGE = 4096,        /* bytes */
+    CPAM_BUF_ALIGNED = 256 << 10 /* bytes; a buffer that begins as large begins on a page */
+};
+
 /* Make room for `more` bytes behind size; size + more must not pass limit. */
 enum cpam_status cpam_buf_reserve(struct cpam_buf *buf, size_t more, size_t limit,
                                   struct cpam_err *err) CPAM_CHECK;

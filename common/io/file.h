@@ -74,6 +74,10 @@ enum cpam_status file_write_new(struct io *io, const char *path, mode_t mode, co
 enum cpam_status sink_file_new_push(struct sink **chain, struct io *io, const char *path,
                                     mode_t mode, struct cpam_err *err) CPAM_CHECK;
 
+/* What comes passes the page cache by, as far as it can (direct.h); chain is one of the two above, and
+   nothing was written yet. */
+void sink_file_direct(struct sink *chain);
+
 /* A file without a name in dir, open for reading and writing; the caller closes it.  A dir that is not
    there (a spool or state folder of one's own choice) is made, 0700. */
 enum cpam_status file_open_unnamed(struct io *io, const char *dir, int *fd,

@@ -14,6 +14,7 @@
 #define CPAM_IO_IO_H
 
 #include <dirent.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/stat.h>
@@ -37,6 +38,8 @@ struct io_ops
     int (*fallocate)(struct io *io, int fd, off_t at, off_t size);
     /* fallocate(2) with FALLOC_FL_PUNCH_HOLE: zeros that take no room; the length stays */
     int (*punch)(struct io *io, int fd, off_t at, off_t size);
+    /* fcntl(2), F_SETFL with or without O_DIRECT; EINVAL where the file system has none */
+    int (*direct)(struct io *io, int fd, bool on);
     int (*fchmod)(struct io *io, int fd, mode_t mode);
     int (*fchown)(struct io *io, int fd, uid_t uid, gid_t gid);
     int (*fstat)(struct io *io, int fd, struct stat *out);

@@ -151,6 +151,17 @@ posix_punch(struct io *io, int fd, off_t at, off_t size)
 }
 
 static int
+posix_direct(struct io *io, int fd, bool on)
+{
+    int flags = fcntl(fd, F_GETFL);
+
+    (void) io;
+    if (flags < 0)
+        return -1;
+    return fcntl(fd, F_SETFL, on ? flags | O_DIRECT : flags & ~O_DIRECT);
+}
+
+static int
 posix_fchmod(struct io *io, int fd, mode_t mode)
 {
     (void) io;
@@ -326,6 +337,7 @@ static const struct io_ops posix_ops = {
     .ftruncate = posix_ftruncate,
     .fallocate = posix_fallocate_,
     .punch = posix_punch,
+    .direct = posix_direct,
     .fchmod = posix_fchmod,
     .fchown = posix_fchown,
     .fstat = posix_fstat,

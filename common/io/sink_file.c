@@ -15,6 +15,7 @@
  * - File systems without hard links (CIFS, some FUSE) have renameat2(RENAME_NOREPLACE), or can't
  *   be used.
  */
+#include "io/direct.h"
 #include "io/file.h"
 
 #include <assert.h>
@@ -38,6 +39,9 @@ struct sink_file
     int fd;     /* -1 once closed */
     mode_t mode;
     bool must_be_new;
+    bool is_direct; /* sink_file_direct() was called */
+    struct direct direct;
+    uint64_t at; /* bytes written, where it is */
 };
 
 static enum cpam_status
@@ -45,7 +49,20 @@ file_sink_write(struct sink *sink, const void *data, size_t size, struct cpam_er
 {
     struct sink_file *self = (struct sink_file *) sink;
 
-    return file_write(self->io, self->fd, self->path, data, size, err);
+    if (!self->is_direct)
+        return file_write(self->io, self->fd, self->path, data, size, err);
+    CPAM_TRY(
+        direct_write_at(self->io, self->fd, self->path, &self->direct, data, size, self->at, err));
+    self->at += size;
+    return CPAM_OK;
+}
+
+void
+sink_file_direct(struct sink *chain)
+{
+    struct sink_file *self = (struct sink_file *) chain;
+
+    self->is_direct = self->direct.able = true;
 }
 
 /* Removes the temporary name, as far as that is possible; a stray one is swept later. */

@@ -8,8 +8,7 @@
 
 enum
 {
-    DIR_KNOWN_MAX = 64,        /* directories whose entries are known to be durable */
-    DIR_READ_SIZE = 128 << 10, /* bytes read at once */
+    DIR_KNOWN_MAX = 64, /* directories whose entries are known to be durable */
     DIR_MODE = 0700,
     DIR_OBJECT_MODE = 0400
 };

@@ -13,6 +13,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/room.h"
+#include "io/direct.h"
 #include "io/file.h"
 #include "store/dir_list.h"
 
@@ -161,29 +163,33 @@ dir_head(struct store *store, const char *key, struct store_info *info, struct c
     return CPAM_OK;
 }
 
+/* Bytes of an object into a room, which begins on a page, from the page on that they begin in. */
 static enum cpam_status
 pump_range(struct store *store, const char *key, int fd, uint64_t at, uint64_t size,
            struct sink *to, struct cpam_err *err)
 {
-    CPAM_AUTO(free) uint8_t *data = malloc(DIR_READ_SIZE);
-    size_t got;
+    CPAM_AUTO(room_give) struct cpam_buf room = {0};
+    struct direct direct = {.able = size >= DIRECT_WORTH};
+    uint64_t end = at + size;
 
-    if (data == NULL)
-        return cpam_fail(err, CPAM_NO_MEMORY, 0, "out of memory to read \"%s\"", key);
-    while (size > 0)
+    CPAM_TRY(room_take(ROOM_FRAME, &room, err));
+    while (at < end)
     {
-        size_t want = size < DIR_READ_SIZE ? (size_t) size : DIR_READ_SIZE;
+        size_t before = (size_t) (at % DIRECT_BLOCK), got = 0;
+        uint64_t most = end - at + before;
+        size_t want = most < room.cap ? (size_t) most : room.cap;
+        size_t pages = (want + DIRECT_BLOCK - 1) / DIRECT_BLOCK * DIRECT_BLOCK;
 
         CPAM_TRY(dir_in_time(store, key, err));
-        if (file_read_at(store->io, fd, key, data, want, at, &got, err) != CPAM_OK)
+        if (direct_read_at(store->io, fd, key, &direct, room.data, direct.able ? pages : want,
+                           at - before, &got, err) != CPAM_OK)
             return cpam_fail(err, CPAM_UNKNOWN, err->sys, "could not read \"%s\" in %s", key,
                              store->url);
         if (got < want)
             return cpam_fail(err, CPAM_CORRUPT, 0, "\"%s\" in %s became shorter while it was read",
                              key, store->url);
-        CPAM_TRY(sink_write(to, data, got, err));
-        at += got;
-        size -= got;
+        CPAM_TRY(sink_write(to, room.data + before, want - before, err));
+        at += want - before;
     }
     return CPAM_OK;
 }

@@ -13,6 +13,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/room.h"
+#include "io/direct.h"
 #include "io/file.h"
 
 /* A failure of io/file while something was written: what it means for a store. */
@@ -156,6 +158,8 @@ dir_put_new(struct store *store, const char *key, const void *data, size_t size,
 
     (void) class;
     CPAM_TRY(begin_object(dir_self(store), key, &chain, err));
+    if (size >= DIRECT_WORTH)
+        sink_file_direct(chain);
     CPAM_TRY(write_some(store, key, chain, data, size, err));
     return end_object(store, key, chain, err);
 }
@@ -165,24 +169,25 @@ dir_put_new_fd(struct store *store, const char *key, int fd, uint64_t size, enum
                struct cpam_err *err)
 {
     CPAM_AUTO(sink_free) struct sink *chain = NULL;
-    CPAM_AUTO(free) uint8_t *data = malloc(DIR_READ_SIZE);
+    CPAM_AUTO(room_give) struct cpam_buf room = {0};
     uint64_t at = 0;
     size_t got;
 
     (void) class;
-    if (data == NULL)
-        return cpam_fail(err, CPAM_NO_MEMORY, 0, "out of memory to store \"%s\"", key);
+    CPAM_TRY(room_take(ROOM_FRAME, &room, err));
     CPAM_TRY(begin_object(dir_self(store), key, &chain, err));
+    if (size >= DIRECT_WORTH)
+        sink_file_direct(chain);
     while (at < size)
     {
-        size_t want = size - at < DIR_READ_SIZE ? (size_t) (size - at) : DIR_READ_SIZE;
+        size_t want = size - at < room.cap ? (size_t) (size - at) : room.cap;
 
-        CPAM_TRY(file_read_at(store->io, fd, key, data, want, at, &got, err));
+        CPAM_TRY(file_read_at(store->io, fd, key, room.data, want, at, &got, err));
         if (got < want)
             return cpam_fail(err, CPAM_INVALID, 0,
                              "the body of \"%s\" ended after %llu of %llu bytes", key,
                              (unsigned long long) (at + got), (unsigned long long) size);
-        CPAM_TRY(write_some(store, key, chain, data, got, err));
+        CPAM_TRY(write_some(store, key, chain, room.data, got, err));
         at += got;
     }
     return end_object(store, key, chain, err);

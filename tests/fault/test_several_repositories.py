@@ -297,7 +297,7 @@ def test_F2_a_hole_in_one_and_the_end_in_the_other_is_no_end(t):
     t.equal(w.fetch(name(1, 6), code=1), None)
 
 
-SLOW = {"CPAM_TWIN_STALL": "100:write:/wal/"}  # a repository too slow for a segment, not for a record
+SLOW = {"CPAM_TWIN_STALL": "100:fsync:/wal/"}  # a repository too slow for a segment, not for a record
 
 
 def queue(w, count):
@@ -346,7 +346,7 @@ def test_P12_nothing_is_given_up_without_a_record_or_the_setting(t):
     done = w.push(name(1, 1))
     t.true(1 <= done.returncode <= 125, f"no record could be stored: {done.stderr}")
     w.revive("one")
-    done = w.push(name(1, 1), program=TWIN, env={"CPAM_TWIN_STALL": "100:write:/.cpam-"})
+    done = w.push(name(1, 1), program=TWIN, env={"CPAM_TWIN_STALL": "100:fsync:/.cpam-"})
     t.true(1 <= done.returncode <= 125, f"too slow for a record too: {done.stderr}")
     w.write("00000002.history", "1\t0/580000\tno recovery target specified\n")
     done = w.push("00000002.history", program=TWIN, env=SLOW)

@@ -431,6 +431,18 @@ twin_punch(struct io *io, int fd, off_t at, off_t size)
 }
 
 static int
+twin_direct(struct io *io, int fd, bool on)
+{
+    struct io_twin *twin = twin_enter(io);
+    int result = -1;
+
+    if (!twin_gate(twin, "direct", twin_path_of(twin, fd), on ? "on" : "off"))
+        result = twin->real->ops->direct(twin->real, fd, on);
+    twin_leave(twin);
+    return result;
+}
+
+static int
 twin_fchmod(struct io *io, int fd, mode_t mode)
 {
     struct io_twin *twin = twin_enter(io);
@@ -478,6 +490,7 @@ const struct io_ops twin_ops = {
     .ftruncate = twin_ftruncate,
     .fallocate = twin_fallocate,
     .punch = twin_punch,
+    .direct = twin_direct,
     .fchmod = twin_fchmod,
     .fchown = twin_fchown,
     .fstat = twin_fstat,
