@@ -38,7 +38,7 @@ enum
     PROCESSES_MAX = 4096,
     KEPT = 16,
     AGAIN = 5,         /* times a call that failed is made again, as the server would */
-    SAMPLE = 10,       /* ms between two looks at memory */
+    SAMPLE = 50,       /* ms between two looks at memory */
     QUIET = 300,       /* ms without a tick of processor time: nothing works any more */
     QUIET_MAX = 120000 /* ms: it does not become quiet */
 };

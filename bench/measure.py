@@ -3,6 +3,7 @@
 The calls are made by bench/caller.c, which is cheap enough to measure milliseconds; the limits by
 bench/limit.c, which does nothing but compress, seal and the way back.
 """
+import ctypes
 import os
 import shutil
 import statistics
@@ -56,6 +57,13 @@ def tool(name):
         atexit.register(shutil.rmtree, folder, ignore_errors=True)
         _tools[name] = shutil.copy(os.path.join(BUILD, "bench", "bench_" + name), folder)
     return _tools[name]
+
+
+def crc32c():
+    """A CRC-32C of bytes that is fast: libcpam's."""
+    function = ctypes.CDLL(os.path.join(BUILD, "bench", "libbench_crc32c.so")).bench_crc32c
+    function.argtypes, function.restype = (ctypes.c_char_p, ctypes.c_size_t), ctypes.c_uint32
+    return lambda body: function(body, len(body))
 
 
 def call(kind, data, command, names, warm=1, replay=0, record=None):

@@ -14,6 +14,7 @@ from harness import rgw, tls, workspace
 import measure
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "tests/peer"))
+import digests  # noqa: E402
 import server  # noqa: E402
 
 
@@ -45,6 +46,8 @@ class S3:
         else:
             authority = tls.authority(t.folder())
             self.server = server.Server(tls.certificate(t.folder(), authority, ("localhost",)))
+            self.server.digests = {"md5", "sha256", "crc32c"}  # as S3 and MinIO
+            digests.crc32c = measure.crc32c()
             t.defer(self.server.stop)
             self.ca, self.port = authority[0], self.server.port
             self.access, self.secret = server.ACCESS_KEY, server.SECRET_KEY

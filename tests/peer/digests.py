@@ -17,23 +17,25 @@ CRC32C = crc32c_table()
 
 
 def crc32c(body):
-    """As x-amz-checksum-crc32c has it."""
+    """One byte after the other is enough for what tests send; the benchmark puts a fast one here."""
     crc = 0xFFFFFFFF
     for byte in body:
         crc = crc >> 8 ^ CRC32C[(crc ^ byte) & 255]
-    return base64.b64encode(struct.pack(">I", crc ^ 0xFFFFFFFF)).decode()
+    return crc ^ 0xFFFFFFFF
 
 
-def complaint(headers, body, known):
+def complaint(request, known):
     """S3's code for a digest that is not the body's, or None.  known: which of "md5", "sha256" and
     "crc32c" are looked at; the others may say what they like."""
+    headers, body = request.headers, request.body
     sha = headers["x-amz-content-sha256"]
-    rows = [("crc32c", headers.get("x-amz-checksum-crc32c"), crc32c, "BadDigest"),
+    rows = [("crc32c", headers.get("x-amz-checksum-crc32c"),
+             lambda: base64.b64encode(struct.pack(">I", crc32c(body))).decode(), "BadDigest"),
             ("md5", headers.get("content-md5"),
-             lambda each: base64.b64encode(hashlib.md5(each).digest()).decode(), "BadDigest"),
+             lambda: base64.b64encode(request.md5().digest()).decode(), "BadDigest"),
             ("sha256", None if sha == "UNSIGNED-PAYLOAD" else sha,
-             lambda each: hashlib.sha256(each).hexdigest(), "XAmzContentSHA256Mismatch")]
+             lambda: hashlib.sha256(body).hexdigest(), "XAmzContentSHA256Mismatch")]
     for name, told, digest, code in rows:
-        if name in known and told and digest(body) != told:
+        if name in known and told and digest() != told:
             return code
     return None

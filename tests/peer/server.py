@@ -46,6 +46,13 @@ class Request:
         _, self.bucket, *rest = self.path.split("/", 2) + [""]
         self.key = rest[0]
         self.body = b""
+        self.body_md5 = None
+
+    def md5(self):
+        """Of the body, computed once: for a digest that came with it, and for the ETag."""
+        if self.body_md5 is None:
+            self.body_md5 = hashlib.md5(self.body)
+        return self.body_md5
 
 
 class Version:
@@ -106,7 +113,7 @@ class Store:
 
     def put(self, bucket, request):
         self.check_condition(bucket, request)
-        version = Version(f"v{next(self.numbers):06d}", request.body)
+        version = Version(f"v{next(self.numbers):06d}", request.body, etag=request.md5().hexdigest())
         headers = self.add(bucket, request.key, version)
         headers["ETag"] = f'"{version.etag}"'
         return 200, headers, b""
@@ -175,7 +182,7 @@ class Store:
         parts = bucket.uploads[number][1]
         if request.method == "PUT":
             parts[int(request.argument["partNumber"])] = request.body
-            return 200, {"ETag": f'"{hashlib.md5(request.body).hexdigest()}"'}, b""
+            return 200, {"ETag": f'"{request.md5().hexdigest()}"'}, b""
         if request.method == "DELETE":
             del bucket.uploads[number]
             return 204, {}, b""
@@ -316,7 +323,7 @@ class Connection:
         """What a correct server says: (status, headers, body)."""
         try:
             check_signature(request, self.server.clock)
-            complaint = digests.complaint(request.headers, request.body, self.server.digests)
+            complaint = digests.complaint(request, self.server.digests)
             if complaint:
                 raise Refusal(400, complaint)
             return self.server.store.handle(request)
