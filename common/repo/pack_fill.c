@@ -57,6 +57,7 @@ struct pack_fill
     size_t used;
     struct piece pieces[PIECES_MAX];
     size_t piece_count;
+    size_t in_pack;    /* pieces in the pack that is being written */
     size_t notes;      /* bytes of parts that have ended and are not told */
     struct part *part; /* the one that is being written, or NULL */
 };
@@ -169,17 +170,33 @@ trial_of(struct pack_fill *fill)
     return part == NULL ? NULL : &part->trial;
 }
 
+/* Where the frame goes: into the next pack when this one has as many pieces as a restore should hold. */
+static enum cpam_status
+put_frame(struct pack_fill *fill, struct pack_place *place, struct cpam_err *err)
+{
+    if (fill->used == 0)
+        return CPAM_OK;
+    if (fill->in_pack + fill->piece_count > PACK_FILL_PIECES)
+    {
+        CPAM_TRY(pack_writer_finish(fill->writer, err));
+        fill->in_pack = 0;
+    }
+    pack_writer_of_file(fill->writer, trial_of(fill));
+    CPAM_TRY(pack_writer_frame(fill->writer, fill->frame, fill->used, place, err));
+    if (place->frame == 0)
+        fill->in_pack = 0; /* the one before was full */
+    fill->in_pack += fill->piece_count;
+    return CPAM_OK;
+}
+
 /* The frame goes into a pack, and its pieces get their place. */
 static enum cpam_status
 flush(struct pack_fill *fill, struct cpam_err *err)
 {
     struct pack_place place = {0};
     size_t frame_size = fill->used;
-    enum cpam_status status = CPAM_OK;
+    enum cpam_status status = put_frame(fill, &place, err);
 
-    pack_writer_of_file(fill->writer, trial_of(fill));
-    if (frame_size > 0)
-        status = pack_writer_frame(fill->writer, fill->frame, frame_size, &place, err);
     fill->used = 0;
     for (size_t i = 0; i < fill->piece_count; i++)
     {

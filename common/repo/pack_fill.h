@@ -12,7 +12,8 @@
 
 enum
 {
-    PACK_FILL_STEP = 8192 /* bytes: pages of files are not cut by a frame's end */
+    PACK_FILL_STEP = 8192,     /* bytes: pages of files are not cut by a frame's end */
+    PACK_FILL_PIECES = 1 << 16 /* of files in one pack; a restore holds 130 bytes for each */
 };
 
 struct pack_part

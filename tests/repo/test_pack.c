@@ -243,6 +243,39 @@ START_TEST(B9_notes_do_not_gather_behind_a_frame_that_does_not_fill)
 }
 END_TEST
 
+static unsigned pieces_of[64];
+
+static enum cpam_status
+count_pieces(void *arg, const struct pack_part *part, struct cpam_err *e)
+{
+    (void) arg, (void) e;
+    ck_assert_uint_eq(part->extent_count, 1);
+    ck_assert_int_ge(part->extents[0].pack, 0);
+    ck_assert_int_lt(part->extents[0].pack, 64);
+    pieces_of[part->extents[0].pack]++;
+    return CPAM_OK;
+}
+
+/* Millions of files of a few bytes would all fit into one pack, and a restore holds a line for each. */
+START_TEST(B9_a_pack_has_no_more_pieces_than_a_restore_should_hold)
+{
+    unsigned all = 0, most = 2 * PACK_FILL_PIECES + 10;
+
+    pack_fill_free(fill);
+    ck_ok(pack_fill_new(&self.repo, packs, count_pieces, NULL, &fill, &err), &err);
+    for (unsigned i = 0; i < most; i++)
+        put_bytes(i, (const uint8_t *) "x", 1);
+    ck_ok(pack_fill_finish(fill, &err), &err);
+    for (size_t i = 0; i < 64; i++)
+    {
+        ck_assert_uint_le(pieces_of[i], PACK_FILL_PIECES);
+        all += pieces_of[i];
+    }
+    ck_assert_uint_eq(all, most);
+    ck_assert_uint_eq(pieces_of[0], PACK_FILL_PIECES);
+}
+END_TEST
+
 /* A letter a frame, of all packs in their order: 'C' compressed, '-' as it is. */
 static char frames_seen[64];
 static size_t frames_count;
@@ -384,6 +417,7 @@ suite(void)
     tcase_add_test(tcase, B2_every_byte_is_found_again_in_few_packs);
     tcase_add_test(tcase, large_part_has_few_extents);
     tcase_add_test(tcase, B9_notes_do_not_gather_behind_a_frame_that_does_not_fill);
+    tcase_add_test(tcase, B9_a_pack_has_no_more_pieces_than_a_restore_should_hold);
     tcase_add_test(tcase, a_file_that_does_not_shrink_is_not_tried_on_and_on);
     tcase_add_test(tcase, small_files_in_one_frame_are_always_tried);
     tcase_add_test(tcase, fault31_other_content_under_a_packs_name_is_never_success);
