@@ -91,6 +91,14 @@ fits_here(const struct push_base_spec *spec, const struct push_known *known, int
                      head->epoch, age);
 }
 
+/* A repository that can't be asked now says nothing about the parent: as later in a backup, that goes
+   on without it, rather than to send everything anew. */
+static bool
+is_of_the_repository(enum cpam_status status)
+{
+    return status == CPAM_TRANSIENT || status == CPAM_DEADLINE;
+}
+
 /* Can this be the parent in all repositories?  Fills slots and parents of *base. */
 static enum cpam_status
 usable(struct push_base *base, struct push_known *known, struct cpam_err *err)
@@ -113,6 +121,11 @@ usable(struct push_base *base, struct push_known *known, struct cpam_err *err)
                              "repository \"%s\" has no part in backup \"%s\"",
                              repo_name(target->repo), push_known_head(known)->label);
         enum cpam_status status = stands_in(known, slot, target->repo, base->parents, err);
+        if (is_of_the_repository(status))
+        {
+            push_target_fail(targets, i, err);
+            continue;
+        }
         if (status != CPAM_OK)
         {
             cpam_err_prefix(err, "repository \"%s\"", repo_name(target->repo));
@@ -190,6 +203,11 @@ push_base_choose(struct io *io, const struct push_base_spec *spec, struct push_b
     base->spec = *spec;
     if (!full)
         look_for_parent(base, &why);
+    if (push_targets_left(spec->targets) == 0)
+    {
+        *err = spec->targets->items[0].err;
+        return err->status;
+    }
     if (base->known == NULL && strcmp(spec->mode, "incremental") == 0)
         return cpam_fail(err, CPAM_REFUSED, 0, "an incremental backup has no parent: %s", why.text);
     if (base->known != NULL)

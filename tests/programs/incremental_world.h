@@ -207,6 +207,22 @@ world_start(struct world *self, struct push_base *base, char label[BACKUP_LABEL_
     return CPAM_OK;
 }
 
+/* What the next backup goes back to. */
+static inline enum cpam_status
+world_choose(struct world *self, struct plan **plan, struct push_base **base, struct cpam_err *err)
+{
+    self->clock.now += 1000000;
+    self->target = (struct push_target){.repo = self->repo.repo};
+    CPAM_TRY(plan_new(self->io, self->state, plan, err));
+    struct push_base_spec spec = {.state = self->state,
+                                  .targets = &self->targets,
+                                  .mode = self->mode,
+                                  .full_every = self->full_every,
+                                  .sysid = self->sysid,
+                                  .part_size = (uint32_t) plan_part_size(*plan)};
+    return push_base_choose(self->io, &spec, base, err);
+}
+
 /* One backup of the folder. */
 static inline enum cpam_status
 world_push(struct world *self, struct cpam_err *err)
@@ -216,16 +232,7 @@ world_push(struct world *self, struct cpam_err *err)
     CPAM_AUTO(pack_set_free) struct pack_set *packs = NULL;
     char label[BACKUP_LABEL_MAX];
 
-    self->clock.now += 1000000;
-    self->target = (struct push_target){.repo = self->repo.repo};
-    CPAM_TRY(plan_new(self->io, self->state, &plan, err));
-    struct push_base_spec spec = {.state = self->state,
-                                  .targets = &self->targets,
-                                  .mode = self->mode,
-                                  .full_every = self->full_every,
-                                  .sysid = self->sysid,
-                                  .part_size = (uint32_t) plan_part_size(plan)};
-    CPAM_TRY(push_base_choose(self->io, &spec, &base, err));
+    CPAM_TRY(world_choose(self, &plan, &base, err));
     CPAM_TRY(world_start(self, base, label, err));
     struct pack_set_spec set = {.label = label,
                                 .attempt = base->head.attempt,

@@ -235,6 +235,27 @@ START_TEST(B3_parent_of_another_repository_or_cluster_is_none)
 }
 END_TEST
 
+/* A store that is away while the parent is looked at is no reason to send everything. */
+START_TEST(B3_a_repository_that_can_not_be_asked_gets_no_full_one)
+{
+    static const enum cpam_status away[] = {CPAM_TRANSIENT, CPAM_DEADLINE};
+
+    four_files();
+    push(BACKUP_FULL);
+    for (size_t i = 0; i < sizeof(away) / sizeof(away[0]); i++)
+    {
+        CPAM_AUTO(plan_free) struct plan *plan = NULL;
+        CPAM_AUTO(push_base_free) struct push_base *base = NULL;
+
+        self.repo.bucket.fail_all = away[i];
+        ck_assert_int_eq(world_choose(&self, &plan, &base, &err), away[i]);
+        ck_assert_ptr_null(base);
+        self.repo.bucket.fail_all = CPAM_OK;
+        push(BACKUP_INCREMENTAL);
+    }
+}
+END_TEST
+
 /* A planted tombstone, or one that comes after the choice. */
 START_TEST(fault18_a_parent_that_is_being_removed)
 {
@@ -447,6 +468,7 @@ suite(void)
     tcase_add_test(tcase, fault23_thin_frames_are_sent_anew);
     tcase_add_test(tcase, B3_without_a_parent_it_is_a_full_one);
     tcase_add_test(tcase, B3_parent_of_another_repository_or_cluster_is_none);
+    tcase_add_test(tcase, B3_a_repository_that_can_not_be_asked_gets_no_full_one);
     tcase_add_test(tcase, fault18_a_parent_that_is_being_removed);
     tcase_add_test(tcase, B3_a_pack_of_the_parent_that_was_taken_away);
     tcase_add_test(tcase, E5_new_recipients_get_a_full_backup);
