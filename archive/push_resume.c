@@ -15,7 +15,8 @@
 
 enum
 {
-    ATTEMPTS_MAX = 255 /* two hexadecimal digits of a pack's name */
+    ATTEMPTS_MAX = 255, /* two hexadecimal digits of a pack's name */
+    BEGINNING = 3600    /* seconds for which a journal may be one that is being begun */
 };
 
 /* There is no such object under the label yet. */
@@ -96,6 +97,17 @@ can_go_on(const struct push_base *base, const struct push_known *left, struct cp
     return CPAM_OK;
 }
 
+/* What can't be read may be another cluster's, whose backup begins right now. */
+static bool
+may_be_beginning(const struct push_base *base, const char *path)
+{
+    struct stat about;
+    struct cpam_err ignored;
+
+    return file_stat(base->io, path, &about, &ignored) != CPAM_OK ||
+           base->io->ops->now(base->io) / 1000000 - about.st_mtim.tv_sec < BEGINNING;
+}
+
 static void
 consider(struct push_base *base, const char *path)
 {
@@ -105,6 +117,8 @@ consider(struct push_base *base, const char *path)
 
     if (status == CPAM_OK && push_known_head(left)->sysid != base->spec.sysid)
         return; /* another cluster's, which may be at work */
+    if (status != CPAM_OK && may_be_beginning(base, path))
+        return;
     if (status == CPAM_OK && base->before == NULL)
         status = can_go_on(base, left, &why);
     else if (status == CPAM_OK)

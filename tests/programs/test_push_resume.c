@@ -229,11 +229,33 @@ START_TEST(B4_what_can_not_be_gone_on_with_is_begun_anew)
     case 2: self.clock.now += INT64_C(40) * 3600 * 1000000; break;
     case 3: self.clock.now -= INT64_C(3600) * 1000000; break;
     default:
-        snprintf(command, sizeof(command), "for f in %s/*.journal; do echo junk > $f; done",
+        snprintf(command, sizeof(command),
+                 "for f in %s/*.journal; do echo junk > $f; touch -d '-2 hours' $f; done",
                  self.state);
         ck_assert_int_eq(system(command), 0);
     }
     anew();
+}
+END_TEST
+
+/* Of another cluster that uses the same state folder: not a whole one yet, and not ours to remove. */
+START_TEST(B4_a_journal_that_is_being_begun_stays)
+{
+    char path[300];
+    int fd;
+
+    snprintf(path, sizeof(path), "%s/" PUSH_JOURNAL_PREFIX "b_20240101T000000Z" PUSH_JOURNAL_END,
+             self.state);
+    fd = open(path, O_WRONLY | O_CREAT, 0600);
+    ck_assert_int_ge(fd, 0);
+    ck_assert_int_eq(write(fd, "half", 4), 4);
+    close(fd);
+    ck_ok(world_push(&self, &err), &err);
+    ck_assert_uint_eq(files_ending(PUSH_JOURNAL_END), 1);
+    struct timespec old[2] = {{.tv_nsec = UTIME_OMIT}, {.tv_sec = self.clock.now / 1000000 - 7200}};
+    ck_assert_int_eq(utimensat(AT_FDCWD, path, old, 0), 0);
+    ck_ok(world_push(&self, &err), &err);
+    ck_assert_uint_eq(files_ending(PUSH_JOURNAL_END), 0);
 }
 END_TEST
 
@@ -268,6 +290,7 @@ suite(void)
     tcase_add_test(tcase, B4_an_incremental_is_gone_on_with_too);
     tcase_add_test(tcase, fault7_a_pack_that_is_gone_or_another_one_is_sent_again);
     tcase_add_loop_test(tcase, B4_what_can_not_be_gone_on_with_is_begun_anew, 0, 5);
+    tcase_add_test(tcase, B4_a_journal_that_is_being_begun_stays);
     tcase_add_test(tcase, B4_any_request_may_be_the_last_one);
     suite_add_tcase(suite, tcase);
     return suite;
