@@ -1,6 +1,6 @@
 /*
  * push_record.h - the records of a file that tells where a backup's blocks are; for push_journal.c,
- * which writes them, and push_known.c, which reads them; nobody else.
+ * which writes them, and push_known_file.c, which reads them; nobody else.
  *
  * The file never leaves this host, so numbers are in the machine's own order.  Each record has a
  * MAC under the file's own key: what a crash left half written, or what a disk has changed, is not
