@@ -14,6 +14,8 @@
 #include "base/log.h"
 #include "cli/repository.h"
 #include "fetch_delivery.h"
+#include "fetch_prefetched.h"
+#include "fetch_tablespaces.h"
 #include "repo/gap.h"
 #include "repo/wal_archive.h"
 
@@ -21,6 +23,7 @@ struct round /* asking all of them once */
 {
     const struct fetch_request *request;
     struct fetch_delivery *delivery;
+    struct tablespace_watch *watch; /* NULL: it is not for a server that replays it */
     const struct repository_settings *order[SETTINGS_REPOSITORIES_MAX];
     struct fetch_finding findings[SETTINGS_REPOSITORIES_MAX];
     struct cpam_err errors[SETTINGS_REPOSITORIES_MAX];
@@ -169,11 +172,13 @@ static enum cpam_status
 deliver(const struct round *round, struct repo *repo, uint64_t sysid, struct cpam_err *err)
 {
     const struct fetch_situation *situation = round->request->situation;
+    struct sink *to = fetch_delivery_sink(round->delivery);
     struct object_header header;
     uint64_t size;
 
-    CPAM_TRY(wal_archive_get(repo, sysid, situation->name.text,
-                             fetch_delivery_sink(round->delivery), &header, err));
+    if (round->watch != NULL)
+        to = tablespace_watch_over(round->watch, to);
+    CPAM_TRY(wal_archive_get(repo, sysid, situation->name.text, to, &header, err));
     size = fetch_delivery_size(round->delivery);
     if (situation->name.kind == ARCHIVE_SEGMENT && situation->has_control &&
         size != situation->control.segment_size)
@@ -181,6 +186,8 @@ deliver(const struct round *round, struct repo *repo, uint64_t sysid, struct cpa
                          "the archived file has %" PRIu64 " bytes, but pg_control here says that "
                          "segments have %" PRIu32,
                          size, situation->control.segment_size);
+    if (round->watch != NULL)
+        CPAM_TRY(tablespace_watch_verdict(round->watch, err));
     CPAM_TRY(no_conflict(round, repo, sysid, err));
     return fetch_delivery_publish(round->delivery, err);
 }
@@ -294,7 +301,11 @@ decider(const struct round *round, enum fetch_outcome outcome)
 static enum cpam_status
 conflict(const struct round *round, size_t at, struct fetch_result *result)
 {
+    struct cpam_err ignored;
+
     result->outcome = FETCH_UNKNOWN;
+    result->harmful =
+        round->watch != NULL && tablespace_watch_verdict(round->watch, &ignored) != CPAM_OK;
     result->err = round->errors[at];
     cpam_err_prefix(&result->err, "%s", round->request->situation->name.text);
     return CPAM_OK;
@@ -306,13 +317,18 @@ fetch_archive(const struct fetch_request *request, struct fetch_result *result,
 {
     CPAM_AUTO(free) struct round *round = calloc(1, sizeof(*round));
     CPAM_AUTO(fetch_delivery_free) struct fetch_delivery *delivery = NULL;
+    CPAM_AUTO(tablespace_watch_free) struct tablespace_watch *watch = NULL;
 
+    result->harmful = false;
     if (round == NULL)
         return cpam_fail(err, CPAM_NO_MEMORY, 0, "there is no memory to ask the repositories");
     round->request = request;
     CPAM_TRY(order_make(round, err));
     CPAM_TRY(fetch_delivery_new(request->io, request->situation, &delivery, err));
     round->delivery = delivery;
+    if (fetch_prefetched_applies(request->situation))
+        CPAM_TRY(tablespace_watch_new(request->io, request->situation, &watch, err));
+    round->watch = watch;
     for (size_t i = 0; i < round->count; i++)
     {
         struct fetch_finding *finding = &round->findings[i];
@@ -320,7 +336,8 @@ fetch_archive(const struct fetch_request *request, struct fetch_result *result,
 
         if (ask(round, i, &finding->outcome, why) != CPAM_OK)
             finding->outcome = FETCH_UNKNOWN;
-        /* two contents: another repository has one of them, and can't say which is real */
+        /* two contents: another repository has one of them, and can't say which is real; or one that
+           would do harm, wherever it comes from */
         if (finding->outcome == FETCH_UNKNOWN && why->status == CPAM_EXISTS)
             return conflict(round, i, result);
         if (finding->outcome == FETCH_DELIVERED)

@@ -34,6 +34,9 @@ struct fetch_result
     enum fetch_outcome outcome;
     /* Unless delivered: the sentence and hint of the repository that decided, with its name. */
     struct cpam_err err;
+    /* replay of it would remove another server's files (fetch_tablespaces.h): not a copy of the
+       server's own either */
+    bool harmful;
 };
 
 /*

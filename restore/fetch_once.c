@@ -116,7 +116,7 @@ round_answer(const struct fetch *fetch, struct fetch_result *result)
             result->err = err;
         }
     }
-    if (result->outcome != FETCH_DELIVERED && result->outcome != FETCH_ABSENT)
+    if (result->outcome != FETCH_DELIVERED && result->outcome != FETCH_ABSENT && !result->harmful)
         local = fetch_situation_local_copy(fetch->io, situation);
     return fetch_answer_of(situation->caller, on_error, result->outcome, local);
 }

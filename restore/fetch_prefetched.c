@@ -19,6 +19,7 @@
 #include "fetch_delivery.h"
 #include "fetch_front.h"
 #include "fetch_patience.h"
+#include "fetch_tablespaces.h"
 #include "handoff/call.h"
 #include "io/file.h"
 #include "prefetch_question.h"
@@ -127,6 +128,8 @@ asked(const struct fetch_wish *wish, const struct settings *settings, int64_t pa
         cpam_log(LOG_DEBUG, "%s: the worker has it not: %s", name, reply->why.text);
         return FETCH_ANSWER_AGAIN;
     }
+    if (tablespace_crosses(wish->io, wish->situation, reply->path))
+        return FETCH_ANSWER_AGAIN;
     status = deliver(wish, reply->path, &err);
     if (status == CPAM_OK)
         return FETCH_ANSWER_DELIVERED;

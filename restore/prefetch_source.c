@@ -9,6 +9,7 @@
 
 #include "base/log.h"
 #include "cli/repository_shared.h"
+#include "fetch_tablespaces.h"
 #include "repo/wal_folder.h"
 
 enum
@@ -41,6 +42,7 @@ struct prefetch_source
 struct prefetch_reader
 {
     struct prefetch_source *source;
+    struct tablespace_watch *watch;
     struct repository_connection connections[SETTINGS_REPOSITORIES_MAX];
 };
 
@@ -100,10 +102,14 @@ enum cpam_status
 prefetch_reader_new(struct prefetch_source *source, struct prefetch_reader **out,
                     struct cpam_err *err)
 {
-    *out = calloc(1, sizeof(**out));
-    if (*out == NULL)
+    CPAM_AUTO(prefetch_reader_free) struct prefetch_reader *made = calloc(1, sizeof(*made));
+
+    *out = NULL;
+    if (made == NULL)
         return cpam_fail(err, CPAM_NO_MEMORY, 0, "there is no memory for a reader");
-    (*out)->source = source;
+    made->source = source;
+    CPAM_TRY(tablespace_watch_new(source->io, NULL, &made->watch, err));
+    *out = CPAM_STEAL(made);
     return CPAM_OK;
 }
 
@@ -121,6 +127,7 @@ prefetch_reader_free(struct prefetch_reader *reader)
         return;
     for (size_t i = 0; i < reader->source->settings->repository_count; i++)
         disconnect(reader, i, CPAM_OK);
+    tablespace_watch_free(reader->watch);
     free(reader);
 }
 
@@ -224,12 +231,17 @@ read_from(struct prefetch_reader *reader, size_t which, const char *name, uint32
     CPAM_TRY(connect_to(reader, which, deadline, err));
     CPAM_TRY(no_conflict(reader, which, &parsed, err));
     CPAM_TRY(wal_archive_get(reader->connections[which].repo, reader->source->sysid, name,
-                             prefetch_file_sink(file), &header, err));
+                             tablespace_watch_over(reader->watch, prefetch_file_sink(file)),
+                             &header, err));
     if (prefetch_file_size(file) != segment_size)
         return cpam_fail(err, CPAM_INVALID, 0,
                          "the archived file has %" PRIu64 " bytes, but pg_control says that "
                          "segments have %" PRIu32,
                          prefetch_file_size(file), segment_size);
+    if (tablespace_watch_any(reader->watch))
+        return cpam_fail(err, CPAM_EXISTS, 0,
+                         "it has a CREATE TABLESPACE, and whether that harms another server is for "
+                         "the foreground to see");
     return CPAM_OK;
 }
 
@@ -266,7 +278,8 @@ prefetch_read(struct prefetch_reader *reader, const char *name, uint32_t segment
         if (worst == CPAM_NOT_FOUND || status == CPAM_EXISTS)
             *err = why;
         worst = err->status;
-        /* two contents (F13): another repository has one of them, and can't say which is real */
+        /* two contents (F13): another repository has one of them, and can't say which is real; or what
+           the foreground has to look at */
         if (prefetch_file_failed(file) || status == CPAM_EXISTS)
             return err->status = status;
         note(source, order[i], true);

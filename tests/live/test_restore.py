@@ -217,5 +217,80 @@ def test_T8_a_tablespace_that_came_later_is_not_written_into_unsaid(t):
     t.lacks(result.err, ["created after"])
 
 
+def files_below(place):
+    """{path: content}"""
+    found = {}
+    for folder, _, names in os.walk(place):
+        for name in names:
+            with open(os.path.join(folder, name), "rb") as file:
+                found[os.path.join(folder, name)] = file.read()
+    return found
+
+
+def recovery_beside_the_original(t, prefetch):
+    """Replay of CREATE TABLESPACE empties the directory of its record, on whatever host it is."""
+    world = World(t, wal={"spool": workspace.folder(os.path.join(t.folder(), "spool"), 0o700),
+                          "push": {"mode": "direct"}, "fetch": {"prefetch": prefetch}})
+    world.insert(1)
+    world.push()
+    place = workspace.folder(os.path.join(t.folder(), "space"), 0o700)
+    world.insert(2)
+    world.pg.sql(f"create tablespace one location '{place}'")
+    world.pg.sql("create table in_one tablespace one as select generate_series(1, 1000) as id")
+    world.insert(3)
+    world.pg.sql("checkpoint")
+    world.archived()
+    before = files_below(place)
+    t.true(before, "the original has files there")
+    _, data = world.fetch("--latest", "--target-action", "promote")
+    server = cluster.restored(t, data)
+    server.launch()
+    t.true(server.ended() != 0, "the copy stops instead")
+    t.holds(server.log_text(), ["replay would remove", place, "exit code 254"])
+    t.equal(files_below(place), before, "nothing of the original was touched")
+    # left of a lost server: put aside, as the message says; recovery goes on from there
+    world.pg.stop()
+    os.rename(place, place + ".old")
+    workspace.folder(place, 0o700)
+    server.start()
+    server.wait_sql("select not pg_is_in_recovery()")
+    t.equal(world.rows(server), "1 2 3")
+    t.equal(server.sql("select count(*) from in_one"), "1000")
+
+
+@tap.limit(300)
+def test_trap6_recovery_does_not_remove_the_originals_tablespace(t):
+    recovery_beside_the_original(t, 16)
+
+
+@tap.limit(300)
+def test_trap6_recovery_in_the_foreground_does_not_either(t):
+    recovery_beside_the_original(t, 0)
+
+
+@tap.limit(300)
+def test_trap6_what_was_replayed_already_is_replayed_again(t):
+    """A standby that is started again goes over its own CREATE TABLESPACE once more."""
+    world = World(t)
+    world.insert(1)
+    world.push()
+    _, data = world.fetch("--standby", "--latest")
+    place = workspace.folder(os.path.join(t.folder(), "space"), 0o700)
+    world.pg.sql(f"create tablespace one location '{place}'")
+    world.pg.sql("create table in_one tablespace one as select 1 as id")
+    world.archived()
+    world.pg.stop()
+    os.rename(place, place + ".primary")  # as on another host
+    workspace.folder(place, 0o700)
+    server = cluster.restored(t, data)
+    server.configure(primary_conninfo="")
+    server.start()
+    server.wait_sql("select count(*) from pg_tablespace where spcname = 'one'", "1")
+    server.stop("immediate")
+    server.start()
+    server.wait_sql("select id from in_one", "1")
+    t.lacks(server.log_text(), ["replay would remove"])
+
+
 if __name__ == "__main__":
     tap.main(globals())

@@ -1,0 +1,55 @@
+/*
+ * tablespace_search.h - CREATE TABLESPACE records in WAL that passes by.
+ *
+ * Replay of one makes the tablespace's directory at the path in the record, whatever the server that
+ * replays it is, and first removes what has its place there (commands/tablespace.c,
+ * create_tablespace_directories): beside the original that is the original's data (postgresql.md,
+ * trap 6).
+ *
+ * A record is found wherever it lies, without walking from one to the next: its resource manager and
+ * length say that it may be one, and its CRC that it is (access/xlogrecord.h; the same from 14 to 18).
+ * Records continue behind the headers of pages; those are left out.
+ */
+#ifndef CPAM_PG_TABLESPACE_SEARCH_H
+#define CPAM_PG_TABLESPACE_SEARCH_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum
+{
+    TABLESPACE_PATH_MAX = 1024,    /* MAXPGPATH, with the NUL */
+    TABLESPACE_RECORD_MAX = 1104,  /* bytes: header, parts, oid, path; a multiple of 8 */
+    TABLESPACE_PAGE_MAX = 64 << 10 /* bytes: the largest XLOG_BLCKSZ */
+};
+
+struct tablespace_created
+{
+    uint32_t oid;
+    char path[TABLESPACE_PATH_MAX]; /* "" for one in place */
+};
+
+typedef void (*tablespace_found_fn)(void *arg, const struct tablespace_created *created);
+
+/* 66 KiB: from the heap.  All of it is private. */
+struct tablespace_search
+{
+    tablespace_found_fn found;
+    void *arg;
+    size_t page_size, part_size, tail_size;
+    uint8_t part[TABLESPACE_PAGE_MAX]; /* of a page that is not whole yet */
+    uint8_t tail[TABLESPACE_RECORD_MAX];
+};
+
+/* XLOG_BLCKSZ by the first page of a segment, of which there are `size` bytes; what it usually is, where
+   that says nothing sensible. */
+size_t tablespace_page_size(const void *first, size_t size);
+
+/* page_size: XLOG_BLCKSZ of what comes, or 0 where it begins with a segment's first page. */
+void tablespace_search_begin(struct tablespace_search *search, size_t page_size,
+                             tablespace_found_fn found, void *arg);
+/* Consecutive bytes, from the beginning of a page on.  What is no WAL has nothing in it. */
+void tablespace_search_add(struct tablespace_search *search, const void *data, size_t size);
+
+#endif
