@@ -255,5 +255,27 @@ def test_P15_P2_another_content_is_a_conflict(t):
     t.true(os.path.exists(os.path.join(twin.data, "pg_wal", taken)), "the segment stays")
 
 
+def test_P15_trap9_what_a_worker_warns_of_is_in_the_servers_log(t):
+    """Two contents of one .partial: both are kept, and somebody should know."""
+    pg, _ = begin(t)
+    name = segment(pg)
+    pg.wait_archived(name)
+    with open(os.path.join(pg.data, "pg_wal", name), "rb") as file:
+        content = bytearray(file.read())
+    partial = f"{name}.partial"
+    status = os.path.join(pg.data, "pg_wal", "archive_status", partial)
+    for _ in range(2):
+        if os.path.exists(status + ".done"):
+            os.unlink(status + ".done")
+        workspace.write(os.path.join(pg.data, "pg_wal", partial), bytes(content), 0o600)
+        workspace.write(status + ".ready", "", 0o600)
+        pg.wait_archived(segment(pg))  # the archiver looks at what there is
+        cluster.wait_for(lambda: os.path.exists(status + ".done"), what="the .partial is archived")
+        content[-1] ^= 1
+    t.holds(pg.log_text(), ["LOG:  cpam_archive: ", "is archived with other content",
+                            "was put beside it"])
+    t.equal(len([each for each in archived(t) if each.startswith(partial)]), 2)
+
+
 if __name__ == "__main__":
     tap.main(globals())
