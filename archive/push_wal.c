@@ -11,7 +11,7 @@
 
 enum
 {
-    PAUSE_FIRST = 100000, /* us between two looks, at first and at most */
+    PAUSE_FIRST = 20000, /* us between two looks, at first and at most */
     PAUSE_LONGEST = 5000000
 };
 
