@@ -24,6 +24,7 @@ struct round /* asking all of them once */
     const struct fetch_request *request;
     struct fetch_delivery *delivery;
     struct tablespace_watch *watch; /* NULL: it is not for a server that replays it */
+    bool harmful;
     const struct repository_settings *order[SETTINGS_REPOSITORIES_MAX];
     struct fetch_finding findings[SETTINGS_REPOSITORIES_MAX];
     struct cpam_err errors[SETTINGS_REPOSITORIES_MAX];
@@ -167,9 +168,24 @@ no_conflict(const struct round *round, struct repo *repo, uint64_t sysid, struct
     return CPAM_OK;
 }
 
+/* Would replay of what came use what is not this server's? */
+static enum cpam_status
+look_at(struct round *round, struct cpam_err *err)
+{
+    const struct fetch_request *request = round->request;
+    const char *path = fetch_delivery_path(round->delivery);
+
+    if (round->watch == NULL || (!tablespace_watch_any(round->watch) &&
+                                 !tablespaces_cross(request->io, request->situation, path)))
+        return CPAM_OK;
+    enum cpam_status status = tablespaces_judge(request->io, request->situation, path, err);
+    round->harmful = status == CPAM_EXISTS;
+    return status;
+}
+
 /* The file goes out whole, verified and of the right length, or the delivery is empty again. */
 static enum cpam_status
-deliver(const struct round *round, struct repo *repo, uint64_t sysid, struct cpam_err *err)
+deliver(struct round *round, struct repo *repo, uint64_t sysid, struct cpam_err *err)
 {
     const struct fetch_situation *situation = round->request->situation;
     struct sink *to = fetch_delivery_sink(round->delivery);
@@ -186,15 +202,14 @@ deliver(const struct round *round, struct repo *repo, uint64_t sysid, struct cpa
                          "the archived file has %" PRIu64 " bytes, but pg_control here says that "
                          "segments have %" PRIu32,
                          size, situation->control.segment_size);
-    if (round->watch != NULL)
-        CPAM_TRY(tablespace_watch_verdict(round->watch, err));
+    CPAM_TRY(look_at(round, err));
     CPAM_TRY(no_conflict(round, repo, sysid, err));
     return fetch_delivery_publish(round->delivery, err);
 }
 
 /* CPAM_OK with *outcome: it could tell. */
 static enum cpam_status
-ask_once(const struct round *round, struct repo *repo, uint64_t sysid, enum fetch_outcome *outcome,
+ask_once(struct round *round, struct repo *repo, uint64_t sysid, enum fetch_outcome *outcome,
          struct cpam_err *err)
 {
     const struct archive_name *name = &round->request->situation->name;
@@ -218,7 +233,7 @@ ask_once(const struct round *round, struct repo *repo, uint64_t sysid, enum fetc
  * behind the listing.
  */
 static enum cpam_status
-ask_opened(const struct round *round, struct repo *repo, enum fetch_outcome *outcome,
+ask_opened(struct round *round, struct repo *repo, enum fetch_outcome *outcome,
            struct cpam_err *err)
 {
     uint64_t sysid;
@@ -301,13 +316,11 @@ decider(const struct round *round, enum fetch_outcome outcome)
 static enum cpam_status
 conflict(const struct round *round, size_t at, struct fetch_result *result)
 {
-    struct cpam_err ignored;
-
     result->outcome = FETCH_UNKNOWN;
-    result->harmful =
-        round->watch != NULL && tablespace_watch_verdict(round->watch, &ignored) != CPAM_OK;
+    result->harmful = round->harmful;
     result->err = round->errors[at];
-    cpam_err_prefix(&result->err, "%s", round->request->situation->name.text);
+    if (!round->harmful) /* which says its name */
+        cpam_err_prefix(&result->err, "%s", round->request->situation->name.text);
     return CPAM_OK;
 }
 
@@ -326,8 +339,8 @@ fetch_archive(const struct fetch_request *request, struct fetch_result *result,
     CPAM_TRY(order_make(round, err));
     CPAM_TRY(fetch_delivery_new(request->io, request->situation, &delivery, err));
     round->delivery = delivery;
-    if (fetch_prefetched_applies(request->situation))
-        CPAM_TRY(tablespace_watch_new(request->io, request->situation, &watch, err));
+    if (!request->any_tablespace && fetch_prefetched_applies(request->situation))
+        CPAM_TRY(tablespace_watch_new(&watch, err));
     round->watch = watch;
     for (size_t i = 0; i < round->count; i++)
     {

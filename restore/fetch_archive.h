@@ -27,6 +27,7 @@ struct fetch_request
     const struct fetch_situation *situation;
     uint64_t sysid; /* 0: not known here; then a repository's only cluster record */
     struct deadline deadline;
+    bool any_tablespace; /* --any-tablespace */
 };
 
 struct fetch_result
@@ -34,8 +35,8 @@ struct fetch_result
     enum fetch_outcome outcome;
     /* Unless delivered: the sentence and hint of the repository that decided, with its name. */
     struct cpam_err err;
-    /* replay of it would remove another server's files (fetch_tablespaces.h): not a copy of the
-       server's own either */
+    /* replay of it would use another server's files (fetch_tablespaces.h): nor may a copy of the server's
+       own be taken instead */
     bool harmful;
 };
 

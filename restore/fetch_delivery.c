@@ -109,6 +109,12 @@ fetch_delivery_sink(struct fetch_delivery *delivery)
     return &delivery->sink;
 }
 
+const char *
+fetch_delivery_path(const struct fetch_delivery *delivery)
+{
+    return delivery->temporary;
+}
+
 uint64_t
 fetch_delivery_size(const struct fetch_delivery *delivery)
 {

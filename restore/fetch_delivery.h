@@ -29,6 +29,8 @@ CPAM_SCOPED(fetch_delivery_free, struct fetch_delivery);
 /* Where the content goes; owned by the delivery.  Its failures are CPAM_IO, never CPAM_NOT_FOUND:
    a missing directory here must not read as a file missing in the archive. */
 struct sink *fetch_delivery_sink(struct fetch_delivery *delivery);
+/* Where it lies until it is published. */
+const char *fetch_delivery_path(const struct fetch_delivery *delivery);
 /* Bytes taken since the last restart. */
 uint64_t fetch_delivery_size(const struct fetch_delivery *delivery);
 /* Throw away what came, for another source. */

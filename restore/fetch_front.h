@@ -12,4 +12,12 @@
 #define FETCH_FRONT_SERVER  "server"  /* PID/START of postmaster.pid as the front saw it */
 #define FETCH_FRONT_UNASKED "unasked" /* its options were wrong: the state alone decides */
 
+/* The row of an option both have; at: offset of its bool. */
+#define ANY_TABLESPACE_OPTION(at)                                                                  \
+    {                                                                                              \
+        "any-tablespace", 0, OPTION_FLAG, NULL, at,                                                \
+            .help = "hand WAL over although its replay uses a tablespace's directory that is not " \
+                    "this server's"                                                                \
+    }
+
 #endif

@@ -74,6 +74,7 @@ one_round(const struct fetch *fetch, const struct settings *settings, enum fetch
         .settings = settings,
         .repo = fetch->call->repo,
         .situation = situation,
+        .any_tablespace = fetch->call->any_tablespace,
     };
     enum cpam_status status;
 
@@ -100,6 +101,7 @@ round_answer(const struct fetch *fetch, struct fetch_result *result)
     bool local = false;
 
     result->outcome = FETCH_UNKNOWN;
+    result->harmful = false;
     if (fetch->call->config != NULL)
     {
         status = settings_load(fetch->io, fetch->call->config, &settings, &err);
@@ -116,7 +118,9 @@ round_answer(const struct fetch *fetch, struct fetch_result *result)
             result->err = err;
         }
     }
-    if (result->outcome != FETCH_DELIVERED && result->outcome != FETCH_ABSENT && !result->harmful)
+    if (result->outcome == FETCH_UNKNOWN && result->harmful)
+        return FETCH_ANSWER_STOP;
+    if (result->outcome != FETCH_DELIVERED && result->outcome != FETCH_ABSENT)
         local = fetch_situation_local_copy(fetch->io, situation);
     return fetch_answer_of(situation->caller, on_error, result->outcome, local);
 }

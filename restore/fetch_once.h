@@ -12,9 +12,10 @@
 struct fetch_call
 {
     struct io *io;
-    const char *config; /* absolute; NULL: nobody can be asked, the state alone decides */
-    const char *repo;   /* --repo, or NULL */
-    const char *as_of;  /* --as-of, or NULL */
+    const char *config;  /* absolute; NULL: nobody can be asked, the state alone decides */
+    const char *repo;    /* --repo, or NULL */
+    const char *as_of;   /* --as-of, or NULL */
+    bool any_tablespace; /* --any-tablespace */
     const struct fetch_situation *situation;
     int64_t begun; /* us, monotonic: when the call really began; 0: now.  Counts as time used. */
 };

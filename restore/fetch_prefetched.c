@@ -22,6 +22,7 @@
 #include "fetch_tablespaces.h"
 #include "handoff/call.h"
 #include "io/file.h"
+#include "prefetch_folder.h"
 #include "prefetch_question.h"
 
 bool
@@ -56,6 +57,26 @@ copy_over(const struct fetch_wish *wish, const char *from, struct cpam_err *err)
     return CPAM_OK;
 }
 
+/* Would replay of it use what is not this server's?  `marked`: the worker says that it may. */
+static enum cpam_status
+look_at(const struct fetch_wish *wish, const char *path, bool marked, struct cpam_err *err)
+{
+    struct io *io = wish->io;
+    int fd;
+
+    if (!wish->any_tablespace && (marked || tablespaces_cross(io, wish->situation, path)))
+        CPAM_TRY(tablespaces_judge(io, wish->situation, path, err));
+    if (!marked)
+        return CPAM_OK;
+    /* the server writes to it when it uses it again */
+    CPAM_TRY(file_open(io, path, O_RDONLY, 0, &fd, err));
+    enum cpam_status status = CPAM_OK;
+    if (io->ops->fchmod(io, fd, 0600) != 0)
+        status = cpam_fail(err, CPAM_IO, errno, "could not set the mode of \"%s\"", path);
+    io->ops->close(io, fd);
+    return status;
+}
+
 static enum cpam_status
 deliver(const struct fetch_wish *wish, const char *path, struct cpam_err *err)
 {
@@ -70,6 +91,7 @@ deliver(const struct fetch_wish *wish, const char *path, struct cpam_err *err)
                          "\"%s\" has %jd bytes, but pg_control here says that segments have "
                          "%" PRIu32,
                          path, (intmax_t) about.st_size, situation->control.segment_size);
+    CPAM_TRY(look_at(wish, path, (about.st_mode & 0777) == PREFETCH_LOOK_AT, err));
     if (!fetch_situation_holds(wish->io, situation))
         return cpam_fail(err, CPAM_CANCELLED, 0,
                          "%s: the server that asked is not the one that runs now",
@@ -128,11 +150,14 @@ asked(const struct fetch_wish *wish, const struct settings *settings, int64_t pa
         cpam_log(LOG_DEBUG, "%s: the worker has it not: %s", name, reply->why.text);
         return FETCH_ANSWER_AGAIN;
     }
-    if (tablespace_crosses(wish->io, wish->situation, reply->path))
-        return FETCH_ANSWER_AGAIN;
     status = deliver(wish, reply->path, &err);
     if (status == CPAM_OK)
         return FETCH_ANSWER_DELIVERED;
+    if (status == CPAM_EXISTS)
+    {
+        log_failure(&err);
+        return FETCH_ANSWER_STOP; /* for a standby too: a copy of its own would be used */
+    }
     cpam_log(status == CPAM_CANCELLED ? LOG_ERROR : LOG_WARNING, "%s", err.text);
     return status == CPAM_CANCELLED ? FETCH_ANSWER_STOP : FETCH_ANSWER_AGAIN;
 }

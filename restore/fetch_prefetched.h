@@ -13,6 +13,7 @@ struct fetch_wish
     const char *config; /* absolute */
     const char *repo;   /* --repo, or NULL */
     const struct fetch_situation *situation;
+    bool any_tablespace; /* --any-tablespace */
 };
 
 /*

@@ -3,6 +3,7 @@
  */
 #include "fetch_tablespaces.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -11,183 +12,266 @@
 
 #include "io/file.h"
 #include "pg/tablespace_search.h"
+#include "pg/wal_walk.h"
 
 enum
 {
-    LINK_PATH_MAX = 4096,
-    ENDS = 2 /* pages of a segment that a record from the one before it can reach into, and more */
-};
-
-struct tablespace_watch
-{
-    struct sink base;
-    struct sink *to;
-    struct io *io;
-    const struct fetch_situation *situation;
-    bool any;
-    struct cpam_err conflict; /* .status CPAM_OK: none */
-    struct tablespace_search search;
+    PATH_ROOM = 4096,
+    ENDS = 2,             /* pages of a segment that a record from the one before can reach into */
+    TIMELINES_BACK = 1000 /* of the segment before; one lies in pg_wal, whichever was replayed */
 };
 
 /* --- directories ------------------------------------------------------------------------------ */
 
-/* This server made it, or base-fetch did: replay makes it again, as after every crash. */
-static bool
-is_own(struct io *io, const char *data, const struct tablespace_created *created)
+struct judgement
 {
-    char link[LINK_PATH_MAX], to[TABLESPACE_PATH_MAX + 1];
-    ssize_t size;
+    struct io *io;
+    const struct fetch_situation *situation;
+    struct cpam_err conflict; /* .status CPAM_OK: none */
+};
 
-    if (snprintf(link, sizeof(link), "%s/pg_tblspc/%" PRIu32, data, created->oid) >=
-        (int) sizeof(link))
-        return false;
-    size = io->ops->readlink(io, AT_FDCWD, link, to, sizeof(to));
-    return size >= 0 && (size_t) size == strlen(created->path) &&
-           memcmp(to, created->path, (size_t) size) == 0;
-}
-
-/* One that can't be opened can't be removed either. */
+/* This server made it, or base-fetch did: some link of its own leads there. */
 static bool
-holds_anything(struct io *io, const char *path)
+is_own(struct io *io, const char *data, const char *path)
 {
-    DIR *dir = io->ops->opendir(io, AT_FDCWD, path);
-    struct dirent *entry;
-    bool any = false;
+    char dir[PATH_ROOM], link[PATH_ROOM + 300], to[TABLESPACE_PATH_MAX + 1];
+    const struct dirent *entry;
+    bool own = false;
 
-    if (dir == NULL)
+    snprintf(dir, sizeof(dir), "%s/pg_tblspc", data);
+    DIR *links = io->ops->opendir(io, AT_FDCWD, dir);
+    if (links == NULL)
         return false;
-    while (!any && (entry = io->ops->readdir(io, dir)) != NULL)
-        any = strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0;
-    io->ops->closedir(io, dir);
-    return any;
+    while (!own && (entry = io->ops->readdir(io, links)) != NULL)
+    {
+        snprintf(link, sizeof(link), "%s/%s", dir, entry->d_name);
+        ssize_t size = io->ops->readlink(io, AT_FDCWD, link, to, sizeof(to));
+        own = size >= 0 && (size_t) size == strlen(path) && memcmp(to, path, (size_t) size) == 0;
+    }
+    io->ops->closedir(io, links);
+    return own;
 }
 
 static void
-look_at(struct tablespace_watch *watch, const struct tablespace_created *created)
+look_at(struct judgement *self, const struct tablespace_created *created, struct lsn at)
 {
-    const struct fetch_situation *situation = watch->situation;
-    char place[TABLESPACE_PATH_MAX + 64];
-    struct cpam_err *conflict = &watch->conflict;
+    const struct fetch_situation *situation = self->situation;
+    struct cpam_err *conflict = &self->conflict;
+    char place[TABLESPACE_PATH_MAX + 64], lsn[LSN_TEXT_MAX];
+    struct stat about;
 
-    if (created->path[0] != '/' || is_own(watch->io, situation->data, created))
-        return; /* one in place lies in the data directory */
     snprintf(place, sizeof(place), "%s/PG_%u_%" PRIu32, created->path, situation->control.major,
              situation->control.catalog_version);
-    if (!holds_anything(watch->io, place))
+    if (created->path[0] != '/' || /* one in place lies in the data directory */
+        (self->io->ops->stat(self->io, AT_FDCWD, place, 0, &about) != 0 &&
+         (errno == ENOENT || errno == ENOTDIR)) ||
+        is_own(self->io, situation->data, created->path))
         return;
-    (void) !cpam_fail(conflict, CPAM_EXISTS, 0,
-                      "it has a CREATE TABLESPACE (%" PRIu32 ") in \"%s\", and replay would remove "
-                      "\"%s\", whose files this server did not put there",
-                      created->oid, created->path, place);
+    lsn_format(at, lsn);
+    (void) !cpam_fail(
+        conflict, CPAM_EXISTS, 0,
+        "%s: it has a CREATE TABLESPACE in \"%s\" (at %s), and replay would take \"%s\" "
+        "for this server's own, which it is not",
+        situation->name.text, created->path, lsn, place);
     cpam_err_hint(
         conflict,
-        "if they are another server's, recover to a moment before that statement, or where "
-        "this path is not (another host, a container); if they are left of a lost server, "
-        "put them aside: mv %s %s.old, and start the server again",
-        place, place);
+        "if it is another server's, recover where this path is not (another host, a "
+        "container), or to a target in an earlier segment; if it was left by a lost "
+        "server, put it aside, and start this one again: mv '%s' '%s.old'; if the two are "
+        "meant to share it, or the target lies before %s: cpam-wal-fetch --any-tablespace "
+        "in restore_command",
+        place, place, lsn);
 }
 
 static void
-on_created(void *arg, const struct tablespace_created *created)
+on_record(void *arg, struct lsn at, const uint8_t *head, size_t length)
 {
-    struct tablespace_watch *watch = arg;
+    struct judgement *self = arg;
+    struct tablespace_created created;
 
-    watch->any = true;
-    if (watch->situation != NULL && watch->conflict.status == CPAM_OK)
-        look_at(watch, created);
+    if (self->conflict.status == CPAM_OK && tablespace_record_parse(head, length, &created))
+        look_at(self, &created, at);
 }
 
-/* --- the segment before ------------------------------------------------------------------------- */
+/* --- segments in files -------------------------------------------------------------------------- */
 
-static bool
-path_before(const struct fetch_situation *situation, char out[LINK_PATH_MAX])
+/* The segment before, of the timeline it was replayed on; *fd -1: it is not there. */
+static void
+open_before(struct io *io, const struct fetch_situation *situation, char path[PATH_ROOM], int *fd)
 {
     uint32_t size = situation->control.segment_size;
     char name[SEGMENT_NAME_MAX];
     struct cpam_err ignored;
     struct segment segment;
+    struct stat about;
 
+    *fd = -1;
     if (archive_name_segment(&situation->name, size, &segment, &ignored) != CPAM_OK ||
         segment.number == 0)
-        return false;
+        return;
     segment.number--;
-    segment_format(segment, size, name);
-    return snprintf(out, LINK_PATH_MAX, "%s/%s", situation->directory, name) < LINK_PATH_MAX;
+    for (int tries = 0; *fd < 0 && segment.timeline.id > 0 && tries < TIMELINES_BACK; tries++)
+    {
+        segment_format(segment, size, name);
+        segment.timeline.id--;
+        if (snprintf(path, PATH_ROOM, "%s/%s", situation->directory, name) >= PATH_ROOM ||
+            file_open(io, path, O_RDONLY | O_NOFOLLOW, 0, fd, &ignored) != CPAM_OK)
+            continue;
+        if (io->ops->fstat(io, *fd, &about) == 0 && about.st_size == (off_t) size)
+            return;
+        io->ops->close(io, *fd);
+        *fd = -1;
+    }
 }
 
-/* `count` pages of the file from `at`, counted from its end if that is negative, into the search. */
-static bool
-feed(struct io *io, int fd, const char *path, int64_t at, size_t bytes,
-     struct tablespace_search *search)
+static enum cpam_status
+page_size_of(struct io *io, int fd, const char *path, size_t *size, struct cpam_err *err)
 {
-    uint8_t page[TABLESPACE_RECORD_MAX * 2];
-    struct cpam_err ignored;
+    uint8_t first[64];
     size_t got;
 
-    for (size_t done = 0; done < bytes; done += got)
-    {
-        size_t part = bytes - done < sizeof(page) ? bytes - done : sizeof(page);
-
-        if (file_read_at(io, fd, path, page, part, (uint64_t) at + done, &got, &ignored) !=
-                CPAM_OK ||
-            got != part)
-            return false;
-        tablespace_search_add(search, page, got);
-    }
-    return true;
+    CPAM_TRY(file_read_at(io, fd, path, first, sizeof(first), 0, &got, err));
+    *size = tablespace_page_size(first, got);
+    return CPAM_OK;
 }
 
-/* Begins the search with the end of the segment before, where that is there. */
-static bool
-begin_behind(struct io *io, const struct fetch_situation *situation,
-             struct tablespace_search *search, tablespace_found_fn found, void *arg)
-{
-    uint32_t size = situation->control.segment_size;
-    char path[LINK_PATH_MAX];
-    uint8_t first[64];
-    struct cpam_err ignored;
-    struct stat about;
-    size_t got = 0, page;
-    int fd;
+typedef void (*page_fn)(void *arg, const uint8_t *page, size_t size);
 
-    tablespace_search_begin(search, 0, found, arg);
-    if (!path_before(situation, path) ||
-        file_open(io, path, O_RDONLY | O_NOFOLLOW, 0, &fd, &ignored) != CPAM_OK)
-        return false;
-    bool good = io->ops->fstat(io, fd, &about) == 0 && about.st_size == (off_t) size &&
-                file_read_at(io, fd, path, first, sizeof(first), 0, &got, &ignored) == CPAM_OK &&
-                got == sizeof(first);
-    if (good)
+/* The pages from `at` on, as many as `bytes` hold. */
+static enum cpam_status
+each_page(struct io *io, int fd, const char *path, uint64_t at, uint64_t bytes, size_t page_size,
+          page_fn fn, void *arg, struct cpam_err *err)
+{
+    CPAM_AUTO(free) uint8_t *data = malloc(TABLESPACE_PAGE_MAX);
+    size_t got;
+
+    if (data == NULL)
+        return cpam_fail(err, CPAM_NO_MEMORY, 0, "there is no memory to look at WAL");
+    for (uint64_t end = at + bytes; at < end; at += got)
     {
-        page = tablespace_page_size(first, got);
-        tablespace_search_begin(search, page, found, arg);
-        good = feed(io, fd, path, (int64_t) size - (int64_t) (ENDS * page), ENDS * page, search);
+        CPAM_TRY(file_read_at(io, fd, path, data, TABLESPACE_PAGE_MAX, at, &got, err));
+        if (got < page_size)
+            return cpam_fail(err, CPAM_IO, 0, "\"%s\" ended while it was read", path);
+        got -= got % page_size;
+        if (got > end - at)
+            got = (size_t) (end - at);
+        for (size_t page = 0; page < got; page += page_size)
+            fn(arg, data + page, page_size);
     }
-    io->ops->close(io, fd);
-    if (!good)
-        tablespace_search_begin(search, 0, found, arg);
-    return good;
+    return CPAM_OK;
 }
 
-bool
-tablespace_crosses(struct io *io, const struct fetch_situation *situation, const char *path)
+static void
+walk_page(void *arg, const uint8_t *page, size_t size)
 {
-    CPAM_AUTO(free) struct tablespace_watch *watch = calloc(1, sizeof(*watch));
+    (void) size;
+    wal_walk_page(arg, page);
+}
+
+static void
+search_page(void *arg, const uint8_t *page, size_t size)
+{
+    tablespace_search_add(arg, page, size);
+}
+
+/* The segment before it, if that is there, and the segment itself. */
+static enum cpam_status
+walk_both(struct judgement *self, int fd, const char *path, struct cpam_err *err)
+{
+    CPAM_AUTO(free) struct wal_walk *walk = malloc(sizeof(*walk));
+    uint32_t size = self->situation->control.segment_size;
+    char before[PATH_ROOM];
     struct cpam_err ignored;
+    size_t page_size;
+    int before_fd;
+
+    if (walk == NULL)
+        return cpam_fail(err, CPAM_NO_MEMORY, 0, "there is no memory to look at WAL");
+    CPAM_TRY(page_size_of(self->io, fd, path, &page_size, err));
+    wal_walk_begin(walk, page_size, on_record, self);
+    open_before(self->io, self->situation, before, &before_fd);
+    if (before_fd >= 0)
+    {
+        struct judgement none = {.io = self->io, .conflict.status = CPAM_CANCELLED};
+
+        walk->arg = &none; /* its own records were replayed */
+        enum cpam_status status =
+            each_page(self->io, before_fd, before, 0, size, page_size, walk_page, walk, &ignored);
+        self->io->ops->close(self->io, before_fd);
+        walk->arg = self;
+        if (status != CPAM_OK)
+            wal_walk_begin(walk, page_size, on_record, self);
+        wal_walk_segment(walk);
+    }
+    return each_page(self->io, fd, path, 0, size, page_size, walk_page, walk, err);
+}
+
+enum cpam_status
+tablespaces_judge(struct io *io, const struct fetch_situation *situation, const char *path,
+                  struct cpam_err *err)
+{
+    struct judgement self = {.io = io, .situation = situation, .conflict.status = CPAM_OK};
     int fd;
 
-    if (watch == NULL)
-        return true; /* the foreground looks */
-    if (!begin_behind(io, situation, &watch->search, on_created, watch))
-        return false;
-    if (file_open(io, path, O_RDONLY | O_NOFOLLOW, 0, &fd, &ignored) != CPAM_OK)
-        return true;
-    bool read = feed(io, fd, path, 0, ENDS * watch->search.page_size, &watch->search);
+    CPAM_TRY(file_open(io, path, O_RDONLY | O_NOFOLLOW, 0, &fd, err));
+    enum cpam_status status = walk_both(&self, fd, path, err);
     io->ops->close(io, fd);
-    return !read || watch->any;
+    CPAM_TRY(status);
+    if (self.conflict.status == CPAM_OK)
+        return CPAM_OK;
+    *err = self.conflict;
+    return err->status;
 }
 
 /* --- as it passes ------------------------------------------------------------------------------- */
+
+struct tablespace_watch
+{
+    struct sink base;
+    struct sink *to;
+    bool any;
+    struct tablespace_search search;
+};
+
+static void
+on_found(void *arg)
+{
+    ((struct tablespace_watch *) arg)->any = true;
+}
+
+bool
+tablespaces_cross(struct io *io, const struct fetch_situation *situation, const char *path)
+{
+    CPAM_AUTO(free) struct tablespace_watch *watch = calloc(1, sizeof(*watch));
+    uint32_t size = situation->control.segment_size;
+    char before[PATH_ROOM];
+    struct cpam_err ignored;
+    size_t page_size;
+    int before_fd, fd;
+
+    if (watch == NULL)
+        return true;
+    open_before(io, situation, before, &before_fd);
+    if (before_fd < 0)
+        return false; /* without its beginning the server could not read the record either */
+    enum cpam_status status = page_size_of(io, before_fd, before, &page_size, &ignored);
+    if (status == CPAM_OK)
+    {
+        tablespace_search_begin(&watch->search, page_size, on_found, watch);
+        status = each_page(io, before_fd, before, size - ENDS * page_size, ENDS * page_size,
+                           page_size, search_page, &watch->search, &ignored);
+    }
+    io->ops->close(io, before_fd);
+    watch->any = false; /* what lies in it whole was replayed */
+    if (status == CPAM_OK)
+        status = file_open(io, path, O_RDONLY | O_NOFOLLOW, 0, &fd, &ignored);
+    if (status != CPAM_OK)
+        return true;
+    status = each_page(io, fd, path, 0, ENDS * page_size, page_size, search_page, &watch->search,
+                       &ignored);
+    io->ops->close(io, fd);
+    return status != CPAM_OK || watch->any;
+}
 
 static enum cpam_status
 watch_write(struct sink *sink, const void *data, size_t size, struct cpam_err *err)
@@ -199,8 +283,7 @@ watch_write(struct sink *sink, const void *data, size_t size, struct cpam_err *e
 }
 
 enum cpam_status
-tablespace_watch_new(struct io *io, const struct fetch_situation *situation,
-                     struct tablespace_watch **out, struct cpam_err *err)
+tablespace_watch_new(struct tablespace_watch **out, struct cpam_err *err)
 {
     static const struct sink_ops ops = {.write = watch_write};
 
@@ -208,8 +291,6 @@ tablespace_watch_new(struct io *io, const struct fetch_situation *situation,
     if (*out == NULL)
         return cpam_fail(err, CPAM_NO_MEMORY, 0, "there is no memory to look at WAL");
     (*out)->base.ops = &ops;
-    (*out)->io = io;
-    (*out)->situation = situation;
     return CPAM_OK;
 }
 
@@ -224,11 +305,7 @@ tablespace_watch_over(struct tablespace_watch *watch, struct sink *to)
 {
     watch->to = to;
     watch->any = false;
-    watch->conflict = (struct cpam_err){.status = CPAM_OK};
-    if (watch->situation == NULL)
-        tablespace_search_begin(&watch->search, 0, on_created, watch);
-    else
-        (void) begin_behind(watch->io, watch->situation, &watch->search, on_created, watch);
+    tablespace_search_begin(&watch->search, 0, on_found, watch);
     return &watch->base;
 }
 
@@ -236,13 +313,4 @@ bool
 tablespace_watch_any(const struct tablespace_watch *watch)
 {
     return watch->any;
-}
-
-enum cpam_status
-tablespace_watch_verdict(const struct tablespace_watch *watch, struct cpam_err *err)
-{
-    if (watch->conflict.status == CPAM_OK)
-        return CPAM_OK;
-    *err = watch->conflict;
-    return err->status;
 }

@@ -38,7 +38,7 @@ struct prefetch_file
     struct sink sink; /* first: what the sink's functions are given is the file */
     struct prefetch_folder *folder;
     char path[PREFETCH_PATH_MAX], part[PREFETCH_PATH_MAX];
-    bool failed;
+    bool failed, looked_at;
     struct draft draft; /* at part */
 };
 
@@ -198,9 +198,16 @@ prefetch_file_failed(const struct prefetch_file *file)
 }
 
 void
+prefetch_file_look_at(struct prefetch_file *file)
+{
+    file->looked_at = true;
+}
+
+void
 prefetch_file_restart(struct prefetch_file *file)
 {
     draft_drop(&file->draft);
+    file->looked_at = false;
 }
 
 static enum cpam_status
@@ -208,6 +215,9 @@ publish(struct prefetch_file *file, struct cpam_err *err)
 {
     if (!file->draft.exists || atomic_load(&file->folder->stopped))
         return cpam_fail(err, CPAM_CANCELLED, 0, "there is nothing to offer");
+    if (file->looked_at &&
+        file->folder->io->ops->fchmod(file->folder->io, file->draft.fd, PREFETCH_LOOK_AT) != 0)
+        return cpam_fail(err, CPAM_IO, errno, "could not set the mode of \"%s\"", file->part);
     CPAM_TRY(draft_close(&file->draft, err));
     return draft_rename(&file->draft, file->path, err);
 }

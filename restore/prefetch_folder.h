@@ -16,7 +16,8 @@
 
 enum
 {
-    PREFETCH_PATH_MAX = 4096
+    PREFETCH_PATH_MAX = 4096,
+    PREFETCH_LOOK_AT = 0400 /* mode of a file that whoever hands it over has to look at */
 };
 
 struct prefetch_folder;
@@ -51,6 +52,8 @@ struct sink *prefetch_file_sink(struct prefetch_file *file);
 uint64_t prefetch_file_size(const struct prefetch_file *file);
 /* Did a write fail?  Then no other source of the content is of any help. */
 bool prefetch_file_failed(const struct prefetch_file *file);
+/* Published, it has the mode PREFETCH_LOOK_AT. */
+void prefetch_file_look_at(struct prefetch_file *file);
 /* Throw away what came, for another source. */
 void prefetch_file_restart(struct prefetch_file *file);
 /* Whole and verified: it gets its name. */

@@ -108,7 +108,7 @@ prefetch_reader_new(struct prefetch_source *source, struct prefetch_reader **out
     if (made == NULL)
         return cpam_fail(err, CPAM_NO_MEMORY, 0, "there is no memory for a reader");
     made->source = source;
-    CPAM_TRY(tablespace_watch_new(source->io, NULL, &made->watch, err));
+    CPAM_TRY(tablespace_watch_new(&made->watch, err));
     *out = CPAM_STEAL(made);
     return CPAM_OK;
 }
@@ -239,9 +239,7 @@ read_from(struct prefetch_reader *reader, size_t which, const char *name, uint32
                          "segments have %" PRIu32,
                          prefetch_file_size(file), segment_size);
     if (tablespace_watch_any(reader->watch))
-        return cpam_fail(err, CPAM_EXISTS, 0,
-                         "it has a CREATE TABLESPACE, and whether that harms another server is for "
-                         "the foreground to see");
+        prefetch_file_look_at(file);
     return CPAM_OK;
 }
 
@@ -278,8 +276,7 @@ prefetch_read(struct prefetch_reader *reader, const char *name, uint32_t segment
         if (worst == CPAM_NOT_FOUND || status == CPAM_EXISTS)
             *err = why;
         worst = err->status;
-        /* two contents (F13): another repository has one of them, and can't say which is real; or what
-           the foreground has to look at */
+        /* two contents (F13): another repository has one of them, and can't say which is real */
         if (prefetch_file_failed(file) || status == CPAM_EXISTS)
             return err->status = status;
         note(source, order[i], true);

@@ -45,9 +45,12 @@ struct front
 struct options
 {
     const char *as_of;
+    bool any_tablespace;
 };
 
-static const struct option_def rows[] = {AS_OF_OPTION(offsetof(struct options, as_of))};
+static const struct option_def rows[] = {
+    AS_OF_OPTION(offsetof(struct options, as_of)),
+    ANY_TABLESPACE_OPTION(offsetof(struct options, any_tablespace))};
 
 static struct
 {
@@ -168,7 +171,8 @@ run(struct cli *cli, struct cpam_err *err)
     /* what is fetched ahead is what the repositories hold now */
     if (situation != NULL && options->as_of == NULL && fetch_prefetched_applies(situation))
     {
-        struct fetch_wish wish = {cli->io, cli->config_path, cli->repo, situation};
+        struct fetch_wish wish = {cli->io, cli->config_path, cli->repo, situation,
+                                  options->any_tablespace};
 
         CPAM_TRY(program_become_owner(cli, situation->data, err));
         fetch_delivery_guard();

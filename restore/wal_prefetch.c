@@ -28,7 +28,7 @@
 
 struct options
 {
-    bool once, foreground, unasked;
+    bool once, foreground, unasked, any_tablespace;
     const char *serve, *begun, *server, *as_of;
     int64_t idle;
 };
@@ -44,6 +44,7 @@ static const struct option_def rows[] = {
     {"idle", 0, OPTION_DURATION, "TIME", AT(idle), 0, 86400000000,
      .help = "with --serve: end when nobody has asked for so long; 0: never; default 60s"},
     AS_OF_OPTION(AT(as_of)),
+    ANY_TABLESPACE_OPTION(AT(any_tablespace)),
     /* from cpam-wal-fetch: when it was called, by which run of the server, and that its own options
        could not be understood */
     {FETCH_FRONT_BEGUN, 0, OPTION_TEXT, "US", AT(begun), .help = NULL},
@@ -71,7 +72,10 @@ static enum cpam_status
 run_once(struct cli *cli, const struct options *options, struct cpam_err *err)
 {
     CPAM_AUTO(fetch_situation_free) struct fetch_situation *situation = NULL;
-    struct fetch_call call = {.io = cli->io, .repo = cli->repo, .as_of = options->as_of};
+    struct fetch_call call = {.io = cli->io,
+                              .repo = cli->repo,
+                              .as_of = options->as_of,
+                              .any_tablespace = options->any_tablespace};
     struct cpam_err ignored;
     uint64_t begun = 0;
 

@@ -70,20 +70,6 @@ main_data(const uint8_t *at, const uint8_t *end, size_t *size)
     return NULL;
 }
 
-static void
-take(struct tablespace_search *search, const uint8_t *record, size_t length)
-{
-    struct tablespace_created created;
-    size_t size = 0;
-    const uint8_t *data = main_data(record + RECORD_HEADER, record + length, &size);
-
-    if (data == NULL || size <= 4 || size - 4 > TABLESPACE_PATH_MAX || data[size - 1] != '\0')
-        return;
-    created.oid = le32_get(data);
-    memcpy(created.path, data + 4, size - 4);
-    search->found(search->arg, &created);
-}
-
 /* A record of the kind at `at`, whole within `left` bytes; its length, or 0. */
 static size_t
 record_at(const uint8_t *at, size_t left)
@@ -97,6 +83,22 @@ record_at(const uint8_t *at, size_t left)
         return 0;
     uint32_t crc = crc32c(0, at + RECORD_HEADER, length - RECORD_HEADER);
     return crc32c(crc, at, RECORD_CRC_AT) == le32_get(at + RECORD_CRC_AT) ? length : 0;
+}
+
+bool
+tablespace_record_parse(const uint8_t *record, size_t length, struct tablespace_created *out)
+{
+    const uint8_t *data;
+    size_t size = 0;
+
+    if (record_at(record, length) != length)
+        return false;
+    data = main_data(record + RECORD_HEADER, record + length, &size);
+    if (data == NULL || size <= 4 || size - 4 > TABLESPACE_PATH_MAX || data[size - 1] != '\0')
+        return false;
+    out->oid = le32_get(data);
+    memcpy(out->path, data + 4, size - 4);
+    return true;
 }
 
 /* Four numbers that a CPU compares at once; of two words of a record's alignment, first and third. */
@@ -134,7 +136,7 @@ search_bytes(struct tablespace_search *search, const uint8_t *data, size_t size)
         size_t length = record_at(at, size - i * ALIGNMENT);
 
         if (length > 0)
-            take(search, at, length);
+            search->found(search->arg);
     }
 }
 
@@ -156,7 +158,7 @@ search_across(struct tablespace_search *search, const uint8_t *data, size_t size
         size_t length = record_at(both + at, whole - at);
 
         if (at + length > search->tail_size) /* one that ends before was found before */
-            take(search, both + at, length);
+            search->found(search->arg);
     }
 }
 

@@ -1,14 +1,14 @@
 /*
  * tablespace_search.h - CREATE TABLESPACE records in WAL that passes by.
  *
- * Replay of one makes the tablespace's directory at the path in the record, whatever the server that
- * replays it is, and first removes what has its place there (commands/tablespace.c,
- * create_tablespace_directories): beside the original that is the original's data (postgresql.md,
- * trap 6).
+ * Replay of one takes the directory at the path in the record for the server's own, whatever server
+ * it is that replays (commands/tablespace.c, create_tablespace_directories): beside the original that is
+ * the original's (postgresql.md, trap 6).
  *
- * A record is found wherever it lies, without walking from one to the next: its resource manager and
- * length say that it may be one, and its CRC that it is (access/xlogrecord.h; the same from 14 to 18).
- * Records continue behind the headers of pages; those are left out.
+ * The search is quick and finds every such record wherever it lies, without walking from one to the
+ * next: by its resource manager, its length and its CRC (access/xlogrecord.h; the same from 14 to 18).  What
+ * a table holds can look the same, and anybody may have put it there: a find is a reason to walk
+ * (wal_walk.h), and nothing else.  Records continue behind the headers of pages; those are left out.
  */
 #ifndef CPAM_PG_TABLESPACE_SEARCH_H
 #define CPAM_PG_TABLESPACE_SEARCH_H
@@ -17,11 +17,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "pg/wal_walk.h"
+
 enum
 {
-    TABLESPACE_PATH_MAX = 1024,    /* MAXPGPATH, with the NUL */
-    TABLESPACE_RECORD_MAX = 1104,  /* bytes: header, parts, oid, path; a multiple of 8 */
-    TABLESPACE_PAGE_MAX = 64 << 10 /* bytes: the largest XLOG_BLCKSZ */
+    TABLESPACE_PATH_MAX = 1024,            /* MAXPGPATH, with the NUL */
+    TABLESPACE_RECORD_MAX = WAL_WALK_HEAD, /* bytes: header, parts, oid, path; a multiple of 8 */
+    TABLESPACE_PAGE_MAX = 64 << 10         /* bytes: the largest XLOG_BLCKSZ */
 };
 
 struct tablespace_created
@@ -30,7 +32,10 @@ struct tablespace_created
     char path[TABLESPACE_PATH_MAX]; /* "" for one in place */
 };
 
-typedef void (*tablespace_found_fn)(void *arg, const struct tablespace_created *created);
+/* One record of `length` bytes; false: it is none of these, or is damaged. */
+bool tablespace_record_parse(const uint8_t *record, size_t length, struct tablespace_created *out);
+
+typedef void (*tablespace_found_fn)(void *arg);
 
 /* 66 KiB: from the heap.  All of it is private. */
 struct tablespace_search

@@ -6,19 +6,27 @@
 #include "pg/tablespace_search.h"
 
 static void
-on_found(void *arg, const struct tablespace_created *created)
+on_found(void *arg)
 {
-    size_t *count = arg;
+    (*(size_t *) arg)++;
+}
 
-    MUST(memchr(created->path, '\0', sizeof(created->path)) != NULL);
-    (*count)++;
+static void
+on_record(void *arg, struct lsn at, const uint8_t *head, size_t length)
+{
+    struct tablespace_created created;
+
+    (void) arg, (void) at;
+    if (tablespace_record_parse(head, length, &created))
+        MUST(memchr(created.path, '\0', sizeof(created.path)) != NULL);
 }
 
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static struct tablespace_search search;
-    size_t whole = 0, pieces = 0;
+    static struct wal_walk walk;
+    size_t whole = 0, pieces = 0, page = tablespace_page_size(data, size);
     size_t piece = size > 0 ? data[0] + (size_t) 1 : 1;
 
     tablespace_search_begin(&search, 0, on_found, &whole);
@@ -27,5 +35,12 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     for (size_t at = 0; at < size; at += piece)
         tablespace_search_add(&search, data + at, size - at < piece ? size - at : piece);
     MUST(whole == pieces);
+    wal_walk_begin(&walk, page, on_record, NULL);
+    for (size_t at = 0; size - at >= page; at += page)
+    {
+        wal_walk_page(&walk, data + at);
+        if (at % (4 * page) == 0)
+            wal_walk_segment(&walk);
+    }
     return 0;
 }

@@ -10,43 +10,51 @@
 #include "pg/crc32c.h"
 
 #define SEGMENT "000000010000000000000005"
-#define BEFORE  "pg_wal/000000010000000000000004"
 
 static struct fetch_situation *situation;
-static struct tablespace_watch *watch;
 static struct cpam_err err;
 static char space[200], place[256];
 static uint8_t *wal;
-static struct cpam_buf passed;
 
 static void
-record_first_page(uint8_t *at, uint64_t number)
+first_page(uint8_t *at, uint32_t timeline, uint64_t number)
 {
     le16_put(at, 0xD110);
     le16_put(at + 2, 2);
-    le32_put(at + 4, 1);
+    le32_put(at + 4, timeline);
     le64_put(at + 8, number * FOLDER_SEGMENT);
     le64_put(at + 24, FOLDER_SYSID);
     le32_put(at + 32, FOLDER_SEGMENT);
     le32_put(at + 36, 8192);
 }
 
-/* XLOG_TBLSPC_CREATE as the server writes it; within a page. */
-static void
-record_put(uint8_t *at, uint32_t oid, const char *path)
+/* A record of this kind with `size` bytes in it; how much of the stream it takes. */
+static size_t
+record_put(uint8_t *at, uint8_t manager, const void *data, size_t size)
 {
-    size_t size = 4 + strlen(path) + 1, length = 24 + 2 + size;
+    size_t length = 24 + 2 + size;
 
     ck_assert_uint_le(size, 255);
     memset(at, 0, 24);
     le32_put(at, (uint32_t) length);
-    at[17] = 5;
+    at[17] = manager;
     at[24] = 255;
     at[25] = (uint8_t) size;
-    le32_put(at + 26, oid);
-    memcpy(at + 30, path, strlen(path) + 1);
+    memcpy(at + 26, data, size);
     uint32_t crc = crc32c(0, at + 24, length - 24);
     le32_put(at + 20, crc32c(crc, at, 20));
+    return (length + 7) / 8 * 8;
+}
+
+/* XLOG_TBLSPC_CREATE as the server writes it. */
+static size_t
+create_put(uint8_t *at, uint32_t oid, const char *path)
+{
+    uint8_t data[255];
+
+    le32_put(data, oid);
+    memcpy(data + 4, path, strlen(path) + 1);
+    return record_put(at, 5, data, 4 + strlen(path) + 1);
 }
 
 static void
@@ -60,153 +68,199 @@ begin(void)
     snprintf(place, sizeof(place), "%s/PG_15_202209061", space);
     ck_assert_int_eq(mkdir(space, 0700), 0);
     ck_ok(fetch_situation_read(io_posix(), SEGMENT, "pg_wal/RECOVERYXLOG", &situation, &err), &err);
-    ck_ok(tablespace_watch_new(io_posix(), situation, &watch, &err), &err);
     wal = calloc(1, FOLDER_SEGMENT);
     ck_assert_ptr_nonnull(wal);
-    record_first_page(wal, 5);
+    first_page(wal, 1, 5);
 }
 
 static void
 end(void)
 {
     free(wal);
-    cpam_buf_clear(&passed);
-    tablespace_watch_free(watch);
     fetch_situation_free(situation);
     folder_remove();
 }
 
-/* The segment as it comes from the archive; every byte goes on. */
-static enum cpam_status
-pass(void)
+/* A record or two, then the statement. */
+static void
+statement(const char *path)
 {
+    size_t at = 40 + record_put(wal + 40, 10, "other", 6);
+
+    at += create_put(wal + at, 16400, path);
+    (void) record_put(wal + at, 10, "more", 5);
+}
+
+static enum cpam_status
+judge(void)
+{
+    folder_write("offered", wal, FOLDER_SEGMENT);
+    return tablespaces_judge(io_posix(), situation, "offered", &err);
+}
+
+/* Does the sink in front of the file's tell of it?  Every byte goes on. */
+static bool
+passes(void)
+{
+    CPAM_AUTO(tablespace_watch_free) struct tablespace_watch *watch = NULL;
     CPAM_AUTO(sink_free) struct sink *to = NULL;
+    CPAM_AUTO(cpam_buf_clear) struct cpam_buf passed = {0};
     struct sink *over;
 
-    passed.size = 0;
+    ck_ok(tablespace_watch_new(&watch, &err), &err);
     ck_ok(sink_buf_push(&to, &passed, FOLDER_SEGMENT, &err), &err);
-    over = tablespace_watch_over(watch, to);
-    for (size_t at = 0; at < FOLDER_SEGMENT; at += 100000)
-        ck_ok(sink_write(over, wal + at,
-                         FOLDER_SEGMENT - at < 100000 ? FOLDER_SEGMENT - at : 100000, &err),
-              &err);
-    ck_assert_uint_eq(passed.size, FOLDER_SEGMENT);
-    ck_assert_int_eq(memcmp(passed.data, wal, FOLDER_SEGMENT), 0);
-    return tablespace_watch_verdict(watch, &err);
+    for (int again = 0; again < 2; again++)
+    {
+        passed.size = 0;
+        over = tablespace_watch_over(watch, to);
+        ck_assert(!tablespace_watch_any(watch));
+        for (size_t at = 0; at < FOLDER_SEGMENT; at += 100000)
+            ck_ok(sink_write(over, wal + at,
+                             FOLDER_SEGMENT - at < 100000 ? FOLDER_SEGMENT - at : 100000, &err),
+                  &err);
+        ck_assert_uint_eq(passed.size, FOLDER_SEGMENT);
+        ck_assert_int_eq(memcmp(passed.data, wal, FOLDER_SEGMENT), 0);
+    }
+    return tablespace_watch_any(watch);
 }
 
-static void
-somebodys_files(void)
+START_TEST(trap6_a_place_that_is_not_this_servers_is_held_back)
 {
-    char path[300];
-
+    statement(space);
+    ck_assert(passes());
+    ck_ok(judge(), &err); /* nothing there */
     ck_assert_int_eq(mkdir(place, 0700), 0);
-    snprintf(path, sizeof(path), "%s/5", place);
-    ck_assert_int_eq(mkdir(path, 0700), 0);
-}
-
-START_TEST(trap6_a_place_with_files_is_held_back)
-{
-    record_put(wal + 3 * 8192 + 24, 16400, space);
-    somebodys_files();
-    ck_fails(pass(), CPAM_EXISTS, "replay would remove", &err);
+    /* empty as well: another server made it a moment ago, and fills it later */
+    ck_fails(judge(), CPAM_EXISTS, "which it is not", &err);
     ck_assert_ptr_nonnull(strstr(err.text, place));
-    ck_assert_ptr_nonnull(strstr(err.hint, "mv "));
-    ck_assert(tablespace_watch_any(watch));
-    /* another segment, without: the watch knows nothing of the one before */
-    memset(wal + 3 * 8192 + 24, 0, 1104);
-    ck_ok(pass(), &err);
-    ck_assert(!tablespace_watch_any(watch));
+    ck_assert_ptr_nonnull(strstr(err.text, "0/500048"));
+    ck_assert_ptr_nonnull(strstr(err.hint, "mv '"));
+    ck_assert_ptr_nonnull(strstr(err.hint, "--any-tablespace"));
 }
 END_TEST
 
-START_TEST(trap6_an_empty_place_and_other_majors_are_no_harm)
+START_TEST(trap6_other_majors_and_other_segments_are_no_harm)
 {
     char other[256];
 
-    record_put(wal + 8192 + 24, 16400, space);
-    ck_ok(pass(), &err); /* nothing there */
     snprintf(other, sizeof(other), "%s/PG_14_202107181", space);
     ck_assert_int_eq(mkdir(other, 0700), 0);
-    strcat(other, "/5");
-    ck_assert_int_eq(mkdir(other, 0700), 0);
-    ck_ok(pass(), &err);
+    statement(space);
+    ck_ok(judge(), &err);
+    memset(wal + 40, 0, 1000);
+    (void) record_put(wal + 40, 10, "other", 6);
     ck_assert_int_eq(mkdir(place, 0700), 0);
-    ck_ok(pass(), &err); /* made, and empty */
-    ck_assert(tablespace_watch_any(watch));
+    ck_assert(!passes());
+    ck_ok(judge(), &err);
 }
 END_TEST
 
 START_TEST(trap6_what_this_server_made_is_made_again)
 {
-    record_put(wal + 8192 + 24, 16400, space);
-    somebodys_files();
+    statement(space);
+    ck_assert_int_eq(mkdir(place, 0700), 0);
     ck_assert_int_eq(symlink(space, "pg_tblspc/16400"), 0);
-    ck_ok(pass(), &err);
+    ck_ok(judge(), &err);
+    /* dropped since, and made again under another number */
+    ck_assert_int_eq(rename("pg_tblspc/16400", "pg_tblspc/16455"), 0);
+    ck_ok(judge(), &err);
     /* a link that leads elsewhere: base-fetch put the tablespace into another place */
-    ck_assert_int_eq(unlink("pg_tblspc/16400"), 0);
+    ck_assert_int_eq(unlink("pg_tblspc/16455"), 0);
     ck_assert_int_eq(symlink("/elsewhere", "pg_tblspc/16400"), 0);
-    ck_fails(pass(), CPAM_EXISTS, "replay would remove", &err);
+    ck_fails(judge(), CPAM_EXISTS, "which it is not", &err);
     ck_assert_int_eq(unlink("pg_tblspc/16400"), 0);
-    strcat(space, " longer");
-    ck_assert_int_eq(symlink(space, "pg_tblspc/16400"), 0);
-    ck_fails(pass(), CPAM_EXISTS, "replay would remove", &err);
+    ck_assert_int_eq(rmdir("pg_tblspc"), 0);
+    ck_fails(judge(), CPAM_EXISTS, "which it is not", &err);
 }
 END_TEST
 
 START_TEST(trap6_one_in_place_lies_in_the_data_directory)
 {
-    record_put(wal + 8192 + 24, 16400, "");
-    ck_ok(pass(), &err);
-    ck_assert(tablespace_watch_any(watch));
+    statement("");
+    ck_assert(passes());
+    ck_ok(judge(), &err);
+}
+END_TEST
+
+/* Anybody may have put it into a table. */
+START_TEST(trap6_a_forged_record_holds_nothing_back)
+{
+    uint8_t forged[255] = {0};
+
+    ck_assert_int_eq(mkdir(place, 0700), 0);
+    size_t size = create_put(forged + 6, 16400, space);
+    (void) record_put(wal + 40, 10, forged, 6 + size);
+    ck_assert(passes());
+    ck_ok(judge(), &err);
 }
 END_TEST
 
 /* Begun in the segment before, which lies in pg_wal under its name by then. */
 static void
-cut_in_two(void)
+cut_in_two(uint32_t timeline)
 {
-    uint8_t whole[1104] = {0};
+    uint8_t whole[300] = {0};
     uint8_t *before = calloc(1, FOLDER_SEGMENT);
-    size_t first = 16;
+    size_t size = create_put(whole, 16400, space), first = 16;
+    char name[64];
 
     ck_assert_ptr_nonnull(before);
-    record_first_page(before, 4);
-    record_put(whole, 16400, space);
+    first_page(before, timeline, 4);
+    /* one record over all of it, up to where the statement begins */
+    for (size_t page = 8192; page < FOLDER_SEGMENT; page += 8192)
+    {
+        le16_put(before + page, 0xD110);
+        le16_put(before + page + 2, 1);
+    }
+    size_t stream = FOLDER_SEGMENT - 40 - 127 * 24 - first, done = 8192 - 40;
+    le32_put(before + 40, (uint32_t) stream);
+    for (size_t page = 8192; page < FOLDER_SEGMENT; page += 8192, done += 8192 - 24)
+        le32_put(before + page + 16, (uint32_t) (stream - done));
     memcpy(before + FOLDER_SEGMENT - first, whole, first);
-    memcpy(wal + 40, whole + first, sizeof(whole) - first);
-    folder_write(BEFORE, before, FOLDER_SEGMENT);
+    memcpy(wal + 40, whole + first, size - first);
+    le16_put(wal + 2, 3);
+    le32_put(wal + 16, (uint32_t) (le32_get(whole) - first));
+    (void) record_put(wal + 40 + size - first, 10, "more", 5);
+    snprintf(name, sizeof(name), "pg_wal/%08X0000000000000004", timeline);
+    folder_write(name, before, FOLDER_SEGMENT);
     folder_write("offered", wal, FOLDER_SEGMENT);
     free(before);
 }
 
 START_TEST(trap6_a_record_over_the_edge_of_two_segments)
 {
-    cut_in_two();
-    somebodys_files();
-    ck_assert(tablespace_crosses(io_posix(), situation, "offered"));
-    ck_fails(pass(), CPAM_EXISTS, "replay would remove", &err);
-    ck_assert(tablespace_crosses(io_posix(), situation, "absent"));
+    cut_in_two(1);
+    ck_assert_int_eq(mkdir(place, 0700), 0);
+    ck_assert(!passes()); /* not by itself */
+    ck_assert(tablespaces_cross(io_posix(), situation, "offered"));
+    ck_fails(judge(), CPAM_EXISTS, "which it is not", &err);
+    ck_assert(tablespaces_cross(io_posix(), situation, "absent"));
     ck_assert_int_eq(truncate("offered", 1000), 0);
-    ck_assert(tablespace_crosses(io_posix(), situation, "offered"));
+    ck_assert(tablespaces_cross(io_posix(), situation, "offered"));
+    ck_fails(tablespaces_judge(io_posix(), situation, "offered", &err), CPAM_IO, "ended while",
+             &err);
+    ck_fails(tablespaces_judge(io_posix(), situation, "absent", &err), CPAM_NOT_FOUND, "", &err);
     /* without the beginning the server could not read it either */
-    ck_assert_int_eq(truncate(BEFORE, 8192), 0);
-    ck_assert(!tablespace_crosses(io_posix(), situation, "offered"));
-    ck_ok(pass(), &err);
-    ck_assert_int_eq(unlink(BEFORE), 0);
-    ck_assert(!tablespace_crosses(io_posix(), situation, "offered"));
-    ck_ok(pass(), &err);
+    ck_assert_int_eq(truncate("pg_wal/000000010000000000000004", 8192), 0);
+    ck_ok(judge(), &err);
+    ck_assert(!tablespaces_cross(io_posix(), situation, "offered"));
+    ck_assert_int_eq(unlink("pg_wal/000000010000000000000004"), 0);
+    ck_assert(!tablespaces_cross(io_posix(), situation, "offered"));
+    ck_ok(judge(), &err);
 }
 END_TEST
 
-START_TEST(trap6_without_anybodys_directories_it_is_only_told)
+/* The new timeline's first segment follows the parent's. */
+START_TEST(trap6_a_record_over_the_edge_from_an_older_timeline)
 {
-    tablespace_watch_free(watch);
-    ck_ok(tablespace_watch_new(io_posix(), NULL, &watch, &err), &err);
-    somebodys_files();
-    record_put(wal + 8192 + 24, 16400, space);
-    ck_ok(pass(), &err);
-    ck_assert(tablespace_watch_any(watch));
+    fetch_situation_free(situation);
+    ck_ok(fetch_situation_read(io_posix(), "000000030000000000000005", "pg_wal/RECOVERYXLOG",
+                               &situation, &err),
+          &err);
+    cut_in_two(2);
+    ck_assert_int_eq(mkdir(place, 0700), 0);
+    ck_assert(tablespaces_cross(io_posix(), situation, "offered"));
+    ck_fails(judge(), CPAM_EXISTS, "which it is not", &err);
 }
 END_TEST
 
@@ -217,12 +271,13 @@ suite(void)
     TCase *tcase = tcase_create("fetch_tablespaces");
 
     tcase_add_checked_fixture(tcase, begin, end);
-    tcase_add_test(tcase, trap6_a_place_with_files_is_held_back);
-    tcase_add_test(tcase, trap6_an_empty_place_and_other_majors_are_no_harm);
+    tcase_add_test(tcase, trap6_a_place_that_is_not_this_servers_is_held_back);
+    tcase_add_test(tcase, trap6_other_majors_and_other_segments_are_no_harm);
     tcase_add_test(tcase, trap6_what_this_server_made_is_made_again);
     tcase_add_test(tcase, trap6_one_in_place_lies_in_the_data_directory);
+    tcase_add_test(tcase, trap6_a_forged_record_holds_nothing_back);
     tcase_add_test(tcase, trap6_a_record_over_the_edge_of_two_segments);
-    tcase_add_test(tcase, trap6_without_anybodys_directories_it_is_only_told);
+    tcase_add_test(tcase, trap6_a_record_over_the_edge_from_an_older_timeline);
     suite_add_tcase(suite, tcase);
     return suite;
 }
