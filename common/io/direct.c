@@ -20,6 +20,13 @@ can_pass_by(const struct direct *direct, const void *data, size_t size, uint64_t
            on_a_page(at) && at <= (uint64_t) INT64_MAX - size;
 }
 
+/* What it wants of place and memory is more, or it can't at all. */
+static bool
+is_unable(int sys)
+{
+    return sys == EINVAL || sys == EOPNOTSUPP || sys == ENOSYS;
+}
+
 /* A descriptor that can't be set is one that nothing passes by. */
 static void
 turn_on(struct io *io, int fd, struct direct *direct)
@@ -49,7 +56,7 @@ write_blocks(struct io *io, int fd, const char *path, struct direct *direct, con
 
         if (put > 0)
             *done += (size_t) put;
-        else if (put == 0 || errno == EINVAL) /* what it wants of place and memory is more */
+        else if (put == 0 || is_unable(errno))
             break;
         else if (errno != EINTR)
             return cpam_fail(err, CPAM_IO, errno, "could not write \"%s\"", path);
@@ -64,7 +71,7 @@ direct_write_at(struct io *io, int fd, const char *path, struct direct *direct, 
 {
     size_t whole = size - size % DIRECT_BLOCK, done = 0;
 
-    if (can_pass_by(direct, data, whole, at))
+    if (whole >= DIRECT_LEAST && can_pass_by(direct, data, whole, at))
         CPAM_TRY(write_blocks(io, fd, path, direct, data, whole, at, &done, err));
     if (done == size)
         return CPAM_OK;
@@ -72,10 +79,11 @@ direct_write_at(struct io *io, int fd, const char *path, struct direct *direct, 
     return file_write_at(io, fd, path, (const uint8_t *) data + done, size - done, at + done, err);
 }
 
-/* Until the end of the file, which is where a read ends off a page. */
-static enum cpam_status
-read_blocks(struct io *io, int fd, const char *path, struct direct *direct, uint8_t *data,
-            size_t size, uint64_t at, size_t *got, struct cpam_err *err)
+/* As far as it goes by.  What is left is read in the other way, which knows whether that is the end of
+   the file or a failure, and of what. */
+static void
+read_blocks(struct io *io, int fd, struct direct *direct, uint8_t *data, size_t size, uint64_t at,
+            size_t *got)
 {
     turn_on(io, fd, direct);
     while (direct->on && *got < size && on_a_page(*got))
@@ -84,33 +92,27 @@ read_blocks(struct io *io, int fd, const char *path, struct direct *direct, uint
 
         if (n > 0)
             *got += (size_t) n;
-        else if (n == 0)
+        else if (n == 0 || errno != EINTR)
             break;
-        else if (errno == EINVAL)
-            direct->able = false;
-        else if (errno != EINTR)
-            return cpam_fail(err, CPAM_IO, errno, "could not read \"%s\"", path);
-        if (!direct->able)
-            CPAM_TRY(turn_off(io, fd, path, direct, err));
     }
-    return CPAM_OK;
 }
 
 enum cpam_status
 direct_read_at(struct io *io, int fd, const char *path, struct direct *direct, void *data,
                size_t size, uint64_t at, size_t *got, struct cpam_err *err)
 {
-    bool past = can_pass_by(direct, data, size, at);
     size_t rest = 0;
 
     *got = 0;
-    if (past)
-        CPAM_TRY(read_blocks(io, fd, path, direct, data, size, at, got, err));
-    if (past && direct->on)
+    if (can_pass_by(direct, data, size, at))
+        read_blocks(io, fd, direct, data, size, at, got);
+    if (*got == size)
         return CPAM_OK;
     CPAM_TRY(turn_off(io, fd, path, direct, err));
     CPAM_TRY(
         file_read_at(io, fd, path, (uint8_t *) data + *got, size - *got, at + *got, &rest, err));
+    if (rest > 0)
+        direct->able = false; /* there was more than it had brought */
     *got += rest;
     return CPAM_OK;
 }

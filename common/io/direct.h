@@ -22,7 +22,8 @@
 enum
 {
     DIRECT_BLOCK = CPAM_BUF_PAGE, /* no disk wants more; what does is written through the cache */
-    DIRECT_WORTH = 256 << 10      /* bytes from which on it pays */
+    DIRECT_WORTH = 256 << 10,     /* bytes of an object or a file from which on it pays */
+    DIRECT_LEAST = 64 << 10       /* bytes of one write: each waits for the disk by itself */
 };
 
 /* How one open file is used; {.able = true} to begin with. */
@@ -32,7 +33,7 @@ struct direct
     bool on;   /* the descriptor is set to it */
 };
 
-/* size bytes at `at`; fd is open for writing.  Errors as of file_write_at(). */
+/* size bytes at `at`, past the cache if they are many; fd is open for writing.  Errors as of file_write_at(). */
 enum cpam_status direct_write_at(struct io *io, int fd, const char *path, struct direct *direct,
                                  const void *data, size_t size, uint64_t at,
                                  struct cpam_err *err) CPAM_CHECK;

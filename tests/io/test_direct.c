@@ -14,7 +14,7 @@
 
 enum
 {
-    PAGE = DIRECT_BLOCK,
+    PAGE = DIRECT_LEAST, /* what is called a page here is as much as is worth it */
     SIZE = 5 * PAGE + 123,
     ROOM = 8 * PAGE
 };
@@ -23,6 +23,7 @@ enum
 static struct io_ops ops;
 static struct io strict = {&ops};
 static bool is_on, refuses_setting, refuses_calls, refuses_back;
+static bool is_gone;       /* reads fail, either way */
 static int fails_with;     /* errno of the next call that passes by, once */
 static ssize_t goes_short; /* bytes after which the next call that passes by ends, once; -1: no */
 static size_t passed;
@@ -52,7 +53,8 @@ gate(const void *memory, size_t *size, off_t at)
 {
     if (!is_on)
         return 0;
-    ck_assert_msg((uintptr_t) memory % PAGE == 0 && *size % PAGE == 0 && at % PAGE == 0,
+    ck_assert_msg((uintptr_t) memory % DIRECT_BLOCK == 0 && *size % DIRECT_BLOCK == 0 &&
+                      at % DIRECT_BLOCK == 0,
                   "%p, %zu bytes at %lld can't pass by", memory, *size, (long long) at);
     if (refuses_calls || fails_with != 0)
     {
@@ -83,6 +85,11 @@ static ssize_t
 strict_pread(struct io *io, int where, void *to, size_t size, off_t at)
 {
     (void) io;
+    if (is_gone)
+    {
+        errno = EIO;
+        return -1;
+    }
     ssize_t stopped = gate(to, &size, at);
     if (stopped != 0)
         return stopped;
@@ -98,7 +105,7 @@ begin(void)
     ops.direct = set_direct;
     ops.pwrite = strict_pwrite;
     ops.pread = strict_pread;
-    is_on = refuses_setting = refuses_calls = refuses_back = false;
+    is_on = refuses_setting = refuses_calls = refuses_back = is_gone = false;
     fails_with = 0;
     goes_short = -1;
     passed = 0;
@@ -142,6 +149,9 @@ START_TEST(whole_pages_pass_by_and_the_rest_follows)
     holds(data, SIZE);
     ck_assert_uint_eq(passed, 5 * PAGE);
     ck_assert(!is_on);
+    /* a few pages by themselves are not worth a wait */
+    written(&direct, data + PAGE, PAGE - DIRECT_BLOCK, 0);
+    ck_assert_uint_eq(passed, 5 * PAGE);
 }
 END_TEST
 
@@ -207,10 +217,19 @@ START_TEST(a_failing_disk_is_no_unable_one)
     ck_fails(direct_write_at(&strict, fd, path, &direct, data, 2 * PAGE, 0, &err), CPAM_IO,
              "could not write", &err);
     ck_assert_int_eq(err.sys, ENOSPC);
+    /* of a read the other way says what it is, if it is anything */
     fails_with = EIO;
+    ck_ok(direct_read_at(&strict, fd, path, &direct, back, 2 * PAGE, 0, &got, &err), &err);
+    ck_assert_uint_eq(got, 2 * PAGE);
+    ck_assert_int_eq(memcmp(back, data, 2 * PAGE), 0);
+    direct = (struct direct){.able = true};
+    is_gone = true;
     ck_fails(direct_read_at(&strict, fd, path, &direct, back, 2 * PAGE, 0, &got, &err), CPAM_IO,
              "could not read", &err);
     ck_assert_int_eq(err.sys, EIO);
+    is_gone = false;
+    direct = (struct direct){.able = true};
+    written(&direct, data, 2 * PAGE, 0);
     refuses_back = true;
     ck_fails(direct_write_at(&strict, fd, path, &direct, data, PAGE + 1, 0, &err), CPAM_IO,
              "page cache", &err);
@@ -230,10 +249,13 @@ START_TEST(reads_end_where_the_file_does)
     ck_assert_int_eq(memcmp(back, data, SIZE), 0);
     ck_ok(direct_read_at(&strict, fd, path, &direct, back, PAGE, ROOM, &got, &err), &err);
     ck_assert_uint_eq(got, 0);
-    goes_short = PAGE;
-    ck_ok(direct_read_at(&strict, fd, path, &direct, back, 2 * PAGE, PAGE, &got, &err), &err);
-    ck_assert_uint_eq(got, 2 * PAGE);
-    ck_assert_int_eq(memcmp(back, data + PAGE, 2 * PAGE), 0);
+    for (ssize_t few = PAGE; few > 0; few -= PAGE - 100) /* off a page as well: no end of it */
+    {
+        goes_short = few;
+        ck_ok(direct_read_at(&strict, fd, path, &direct, back, 2 * PAGE, PAGE, &got, &err), &err);
+        ck_assert_uint_eq(got, 2 * PAGE);
+        ck_assert_int_eq(memcmp(back, data + PAGE, 2 * PAGE), 0);
+    }
 }
 END_TEST
 
