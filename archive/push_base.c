@@ -91,14 +91,6 @@ fits_here(const struct push_base_spec *spec, const struct push_known *known, int
                      head->epoch, age);
 }
 
-/* A repository that can't be asked now says nothing about the parent: as later in a backup, that goes
-   on without it, rather than to send everything anew. */
-static bool
-is_of_the_repository(enum cpam_status status)
-{
-    return status == CPAM_TRANSIENT || status == CPAM_DEADLINE;
-}
-
 /* Can this be the parent in all repositories?  Fills slots and parents of *base. */
 static enum cpam_status
 usable(struct push_base *base, struct push_known *known, struct cpam_err *err)
@@ -121,7 +113,7 @@ usable(struct push_base *base, struct push_known *known, struct cpam_err *err)
                              "repository \"%s\" has no part in backup \"%s\"",
                              repo_name(target->repo), push_known_head(known)->label);
         enum cpam_status status = stands_in(known, slot, target->repo, base->parents, err);
-        if (is_of_the_repository(status))
+        if (push_target_is_away(status))
         {
             push_target_fail(targets, i, err);
             continue;
@@ -203,11 +195,7 @@ push_base_choose(struct io *io, const struct push_base_spec *spec, struct push_b
     base->spec = *spec;
     if (!full)
         look_for_parent(base, &why);
-    if (push_targets_left(spec->targets) == 0)
-    {
-        *err = spec->targets->items[0].err;
-        return err->status;
-    }
+    CPAM_TRY(push_targets_any(spec->targets, err));
     if (base->known == NULL && strcmp(spec->mode, "incremental") == 0)
         return cpam_fail(err, CPAM_REFUSED, 0, "an incremental backup has no parent: %s", why.text);
     if (base->known != NULL)
@@ -224,6 +212,7 @@ push_base_choose(struct io *io, const struct push_base_spec *spec, struct push_b
             return cpam_fail(err, CPAM_IO, errno, "could not get random bytes");
     }
     push_resume_look(base);
+    CPAM_TRY(push_targets_any(spec->targets, err));
     *out = CPAM_STEAL(base);
     return CPAM_OK;
 }

@@ -88,13 +88,25 @@ can_go_on(const struct push_base *base, const struct push_known *left, struct cp
             return cpam_fail(err, CPAM_INVALID, 0,
                              "it was not sealed for all of encryption.recipients");
         enum cpam_status status = stands_in(repo, head->label, err);
+        if (push_target_is_away(status))
+        {
+            push_target_fail(targets, i, err);
+            continue;
+        }
         if (status != CPAM_OK)
         {
             cpam_err_prefix(err, "repository \"%s\"", repo_name(repo));
             return status;
         }
     }
-    return CPAM_OK;
+    return push_targets_any(targets, err);
+}
+
+/* This machine's trouble, or a store's, which passes; the journal is worth hours. */
+static bool
+is_passing(enum cpam_status status)
+{
+    return status == CPAM_NO_MEMORY || status == CPAM_IO || push_target_is_away(status);
 }
 
 /* What can't be read may be another cluster's, whose backup begins right now. */
@@ -132,6 +144,11 @@ consider(struct push_base *base, const char *path)
                  "backup \"%s\", which was interrupted, is gone on with: what was sent of "
                  "it, and has not changed, is not sent again",
                  base->head.label);
+        return;
+    }
+    if (is_passing(status))
+    {
+        cpam_log(LOG_WARNING, "%s", why.text);
         return;
     }
     if (left != NULL)

@@ -49,6 +49,27 @@ push_targets_left(const struct push_targets *targets)
     return left;
 }
 
+bool
+push_target_is_away(enum cpam_status status)
+{
+    return status == CPAM_TRANSIENT || status == CPAM_DEADLINE;
+}
+
+enum cpam_status
+push_targets_any(const struct push_targets *targets, struct cpam_err *err)
+{
+    const struct push_target *worst = &targets->items[0];
+
+    if (push_targets_left(targets) > 0)
+        return CPAM_OK;
+    /* what may be there again in a minute is worth another try */
+    for (size_t i = 0; i < targets->count; i++)
+        if (push_target_is_away(targets->items[i].status))
+            worst = &targets->items[i];
+    *err = worst->err;
+    return err->status = worst->status;
+}
+
 void
 push_targets_repos(const struct push_targets *targets, struct repo *repos[PACK_REPOS_MAX])
 {

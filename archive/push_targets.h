@@ -31,6 +31,11 @@ void push_target_fail(const struct push_targets *targets, size_t number,
 void push_targets_fail(const struct push_targets *targets, const struct cpam_err *err);
 /* How many are not out. */
 size_t push_targets_left(const struct push_targets *targets);
+/* Such a failure is of the way to a repository, and passes; it says nothing about what is in it. */
+bool push_target_is_away(enum cpam_status status);
+/* Is any not out?  Else the reason of one of them, of one that is away if there is. */
+enum cpam_status push_targets_any(const struct push_targets *targets,
+                                  struct cpam_err *err) CPAM_CHECK;
 /* The repositories by number, as the pack_set and its writers take them: NULL for one that is out. */
 void push_targets_repos(const struct push_targets *targets, struct repo *repos[PACK_REPOS_MAX]);
 
