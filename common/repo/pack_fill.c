@@ -170,13 +170,25 @@ trial_of(struct pack_fill *fill)
     return part == NULL ? NULL : &part->trial;
 }
 
+static size_t
+pieces_of_frame(const struct pack_fill *fill)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < fill->piece_count; i++)
+        count += fill->pieces[i].kind == PIECE_BYTES;
+    return count;
+}
+
 /* Where the frame goes: into the next pack when this one has as many pieces as a restore should hold. */
 static enum cpam_status
 put_frame(struct pack_fill *fill, struct pack_place *place, struct cpam_err *err)
 {
+    size_t pieces = pieces_of_frame(fill);
+
     if (fill->used == 0)
         return CPAM_OK;
-    if (fill->in_pack + fill->piece_count > PACK_FILL_PIECES)
+    if (fill->in_pack + pieces > PACK_FILL_PIECES)
     {
         CPAM_TRY(pack_writer_finish(fill->writer, err));
         fill->in_pack = 0;
@@ -185,7 +197,7 @@ put_frame(struct pack_fill *fill, struct pack_place *place, struct cpam_err *err
     CPAM_TRY(pack_writer_frame(fill->writer, fill->frame, fill->used, place, err));
     if (place->frame == 0)
         fill->in_pack = 0; /* the one before was full */
-    fill->in_pack += fill->piece_count;
+    fill->in_pack += pieces;
     return CPAM_OK;
 }
 
