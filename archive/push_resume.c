@@ -32,14 +32,32 @@ is_free(struct repo *repo, const char *key, struct cpam_err *err)
                              : cpam_fail(err, CPAM_EXISTS, 0, "\"%s\" is there already", key);
 }
 
+/* Has it been given up there?  CPAM_INVALID: yes.  The fence refuses as a store does that wants other
+   credentials, which is no answer. */
+static enum cpam_status
+is_reserved(struct repo *repo, const char *label, struct cpam_err *err)
+{
+    char key[LAYOUT_KEY_MAX];
+    struct store_info info;
+    struct cpam_err ignored;
+    int64_t until;
+    enum cpam_status status = backup_fence(repo, label, &until, err);
+
+    if (status != CPAM_REFUSED)
+        return status;
+    layout_intent(label, key);
+    status = store_head(repo_store(repo), key, &info, &ignored);
+    return err->status =
+               status == CPAM_OK || status == CPAM_NOT_FOUND ? CPAM_INVALID : CPAM_REFUSED;
+}
+
 /* The label is reserved there for this backup, and nothing but packs was put. */
 static enum cpam_status
 stands_in(struct repo *repo, const char *label, struct cpam_err *err)
 {
     char key[LAYOUT_KEY_MAX];
-    int64_t until;
 
-    CPAM_TRY(backup_fence(repo, label, &until, err));
+    CPAM_TRY(is_reserved(repo, label, err));
     layout_blocks(label, key);
     CPAM_TRY(is_free(repo, key, err));
     layout_manifest(label, key);
@@ -57,6 +75,9 @@ fits(const struct push_base *base, const struct push_known *left, struct cpam_er
 
     if (head->part_size != base->spec.part_size || head->repos != base->spec.targets->count)
         return cpam_fail(err, CPAM_INVALID, 0, "it was made in another way");
+    if (base->known == NULL && head->parent[0] != '\0' && strcmp(base->spec.mode, "full") != 0)
+        return cpam_fail(err, CPAM_REFUSED, 0,
+                         "it was one after %s, which can't be gone back to now", head->parent);
     if (strcmp(head->parent, parent) != 0)
         return cpam_fail(err, CPAM_INVALID, 0, "it was %s%s, and this one is not",
                          head->parent[0] == '\0' ? "a full one" : "one after ", head->parent);
@@ -102,11 +123,13 @@ can_go_on(const struct push_base *base, const struct push_known *left, struct cp
     return push_targets_any(targets, err);
 }
 
-/* This machine's trouble, or a store's, which passes; the journal is worth hours. */
+/* Is it proven that it can't be gone on with?  Whatever else went wrong passes, and the journal is worth
+   hours; after 36 of them it is too old. */
 static bool
-is_passing(enum cpam_status status)
+is_proven(enum cpam_status status)
 {
-    return status == CPAM_NO_MEMORY || status == CPAM_IO || push_target_is_away(status);
+    return status == CPAM_INVALID || status == CPAM_FOREIGN || status == CPAM_CORRUPT ||
+           status == CPAM_EXISTS || status == CPAM_NOT_FOUND;
 }
 
 /* What can't be read may be another cluster's, whose backup begins right now. */
@@ -146,15 +169,12 @@ consider(struct push_base *base, const char *path)
                  base->head.label);
         return;
     }
-    if (is_passing(status))
-    {
-        cpam_log(LOG_WARNING, "%s", why.text);
-        return;
-    }
     if (left != NULL)
         cpam_log(LOG_INFO, "backup \"%s\", which was interrupted, is not gone on with: %s",
                  push_known_head(left)->label, why.text);
-    if (file_unlink(base->io, path, &why) != CPAM_OK)
+    else if (!is_proven(status))
+        cpam_log(LOG_WARNING, "%s", why.text);
+    if (is_proven(status) && file_unlink(base->io, path, &why) != CPAM_OK)
         cpam_log(LOG_WARNING, "%s", why.text);
 }
 

@@ -210,14 +210,28 @@ prefetch_file_restart(struct prefetch_file *file)
     file->looked_at = false;
 }
 
+/* The mode, which not every file system keeps. */
+static enum cpam_status
+mark(struct prefetch_file *file, struct cpam_err *err)
+{
+    struct io *io = file->folder->io;
+    struct stat about;
+
+    if (io->ops->fchmod(io, file->draft.fd, PREFETCH_LOOK_AT) != 0 ||
+        io->ops->fstat(io, file->draft.fd, &about) != 0)
+        return cpam_fail(err, CPAM_IO, errno, "could not set the mode of \"%s\"", file->part);
+    if ((about.st_mode & 0777) != PREFETCH_LOOK_AT)
+        return cpam_fail(err, CPAM_IO, 0, "\"%s\" does not keep its mode", file->part);
+    return CPAM_OK;
+}
+
 static enum cpam_status
 publish(struct prefetch_file *file, struct cpam_err *err)
 {
     if (!file->draft.exists || atomic_load(&file->folder->stopped))
         return cpam_fail(err, CPAM_CANCELLED, 0, "there is nothing to offer");
-    if (file->looked_at &&
-        file->folder->io->ops->fchmod(file->folder->io, file->draft.fd, PREFETCH_LOOK_AT) != 0)
-        return cpam_fail(err, CPAM_IO, errno, "could not set the mode of \"%s\"", file->part);
+    if (file->looked_at)
+        CPAM_TRY(mark(file, err));
     CPAM_TRY(draft_close(&file->draft, err));
     return draft_rename(&file->draft, file->path, err);
 }

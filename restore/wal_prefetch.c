@@ -133,6 +133,9 @@ run(struct cli *cli, struct cpam_err *err)
                                      : "--once needs a file and a destination");
     if (options->serve != NULL && options->as_of != NULL)
         return cpam_fail(err, CPAM_USAGE, 0, "--as-of goes with --once: nothing is fetched ahead");
+    if (options->serve != NULL && options->any_tablespace)
+        return cpam_fail(err, CPAM_USAGE, 0,
+                         "--any-tablespace goes with --once: who hands a file over decides");
     if (options->once)
         return run_once(cli, options, err);
     answered = true; /* nobody reads a worker's status as an answer about a file */

@@ -9,6 +9,7 @@
 
 enum
 {
+    ADDRESS_AT = 8,
     CONTRECORD = 1, /* XLP_FIRST_IS_CONTRECORD */
     LONG_HEADER = 2,
     HEADER = 24,
@@ -25,8 +26,9 @@ wal_walk_begin(struct wal_walk *walk, size_t page_size, wal_record_fn fn, void *
 }
 
 void
-wal_walk_segment(struct wal_walk *walk)
+wal_walk_segment(struct wal_walk *walk, struct lsn start)
 {
+    walk->next = start;
     if (walk->ended)
         walk->synced = false;
     walk->ended = false;
@@ -82,8 +84,12 @@ wal_walk_page(struct wal_walk *walk, const uint8_t *page)
     size_t remainder = (info & CONTRECORD) != 0 ? le32_get(page + REMAINDER_AT) : 0;
     const uint8_t *data = page + header;
 
-    if (page[0] == 0 && page[1] == 0)
-        walk->ended = true; /* nothing was written here */
+    uint64_t address = le64_get(page + ADDRESS_AT);
+
+    if ((page[0] == 0 && page[1] == 0) || (walk->next.at != 0 && walk->next.at != address))
+        walk->ended = true; /* nothing was written here, or something else, before */
+    if (walk->next.at != 0)
+        walk->next.at += walk->page_size;
     if (walk->ended || !find_beginning(walk, remainder, size, &at))
         return;
     while (at < size)
@@ -91,7 +97,7 @@ wal_walk_page(struct wal_walk *walk, const uint8_t *page)
         if (walk->left == 0)
         {
             walk->length = walk->left = le32_get(data + at);
-            walk->at.at = le64_get(page + 8) + header + at;
+            walk->at.at = address + header + at;
             if (walk->length < RECORD_HEADER)
             {
                 walk->left = 0;

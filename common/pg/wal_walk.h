@@ -2,9 +2,10 @@
  * wal_walk.h - the records of WAL, one after the other, from segments that are read whole.
  *
  * A segment begins in the middle of a record more often than not: what is left of it is told by the
- * page's header and skipped, unless the segment before was walked too.  Where the chain breaks (the end
- * of what was written, a record that was overwritten after a crash) it begins again with the next page
- * that says where it does.  access/xlog_internal.h, access/xlogrecord.h; the same from 14 to 18.
+ * page's header and skipped, unless the segment before was walked too.  A record that was overwritten
+ * after a crash is left, and the page that follows says where the next one begins.  Where nothing was
+ * written any more, or what a recycled segment held before, the segment is over.
+ * access/xlog_internal.h, access/xlogrecord.h; the same from 14 to 18.
  */
 #ifndef CPAM_PG_WAL_WALK_H
 #define CPAM_PG_WAL_WALK_H
@@ -30,6 +31,7 @@ struct wal_walk
     wal_record_fn fn;
     void *arg;
     size_t page_size;
+    struct lsn next; /* of the next page; at 0: any */
     bool synced, ended;
     size_t length, left; /* of the record at hand: all, and what has not come yet */
     struct lsn at;
@@ -38,8 +40,8 @@ struct wal_walk
 
 /* page_size: XLOG_BLCKSZ. */
 void wal_walk_begin(struct wal_walk *walk, size_t page_size, wal_record_fn fn, void *arg);
-/* The next segment, if any was walked before the one that follows it, begins. */
-void wal_walk_segment(struct wal_walk *walk);
+/* A segment begins, the one that follows what was walked before, if anything was. */
+void wal_walk_segment(struct wal_walk *walk, struct lsn start);
 /* Its next page, of page_size bytes. */
 void wal_walk_page(struct wal_walk *walk, const uint8_t *page);
 

@@ -40,7 +40,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     {
         wal_walk_page(&walk, data + at);
         if (at % (4 * page) == 0)
-            wal_walk_segment(&walk);
+            wal_walk_segment(&walk, (struct lsn){0});
     }
     return 0;
 }

@@ -14,7 +14,8 @@ enum
     WAL_MAX = 1 << 20,
     HEADER = 24,
     HEADER_LONG = 40,
-    PAGE = 8192
+    PAGE = 8192,
+    START = 1 << 20
 };
 
 static uint8_t stream[STREAM_MAX], wal[WAL_MAX];
@@ -189,6 +190,7 @@ paginate(size_t page, size_t in_segment)
         wal[made] = 0x10;
         wal[made + 1] = 0xd1;
         wal[made + 2] = (uint8_t) ((first ? 2 : 0) | (rest > 0 ? 1 : 0));
+        le64_put(wal + made + 8, START + made);
         le32_put(wal + made + 16, (uint32_t) rest);
         if (first)
             le32_put(wal + made + 36, (uint32_t) page);
@@ -280,7 +282,7 @@ START_TEST(trap6_over_the_edge_of_a_segment)
         for (size_t at = 0; at < size; at += PAGE)
         {
             if (at % (2 * PAGE) == 0)
-                wal_walk_segment(&walk);
+                wal_walk_segment(&walk, (struct lsn){START + at});
             wal_walk_page(&walk, wal + at);
         }
         found_one(9, "/over/the/edge");
@@ -309,9 +311,30 @@ START_TEST(trap6_a_walk_begins_in_the_middle_of_a_record)
     wal_walk_page(&walk, wal + PAGE); /* zeros */
     wal_walk_page(&walk, wal);
     ck_assert_uint_eq(count, 1);
-    wal_walk_segment(&walk);
+    wal_walk_segment(&walk, (struct lsn){START});
     wal_walk_page(&walk, wal);
     ck_assert_uint_eq(count, 2);
+}
+END_TEST
+
+/* Behind the end of what was written there is what the segment held before it was used again. */
+START_TEST(trap6_what_a_recycled_segment_held_is_not_walked)
+{
+    begin();
+    fill(2 * PAGE);
+    create(13, "/before it was recycled");
+    fill(stream_size + 9000);
+    size_t size = paginate(PAGE, 1000);
+    le64_put(wal + 2 * PAGE + 8, START + 77 * PAGE);
+    wal_walk_begin(&walk, PAGE, on_record, NULL);
+    wal_walk_segment(&walk, (struct lsn){START});
+    walk_pages(PAGE, size);
+    ck_assert_uint_eq(count, 0);
+    le64_put(wal + 2 * PAGE + 8, START + 2 * PAGE);
+    wal_walk_begin(&walk, PAGE, on_record, NULL);
+    wal_walk_segment(&walk, (struct lsn){START});
+    walk_pages(PAGE, size);
+    ck_assert_uint_eq(count, 1);
 }
 END_TEST
 
@@ -422,6 +445,7 @@ suite(void)
     tcase_add_loop_test(tcase, trap6_pieces_of_any_size, 0, 9);
     tcase_add_test(tcase, trap6_over_the_edge_of_a_segment);
     tcase_add_test(tcase, trap6_a_walk_begins_in_the_middle_of_a_record);
+    tcase_add_test(tcase, trap6_what_a_recycled_segment_held_is_not_walked);
     tcase_add_test(tcase, trap6_what_a_table_holds_is_no_record);
     tcase_add_loop_test(tcase, trap6_all_its_forms, 0, 5);
     tcase_add_test(tcase, trap6_nothing_else_is_taken_for_it);

@@ -174,6 +174,65 @@ START_TEST(trap6_what_this_server_made_is_made_again)
 }
 END_TEST
 
+/* Debian's administrator moved it, and left a link where it was. */
+START_TEST(trap6_the_same_place_by_another_path_is_this_servers)
+{
+    char moved[220];
+
+    statement(space);
+    snprintf(moved, sizeof(moved), "%s/moved", folder_path);
+    ck_assert_int_eq(mkdir(place, 0700), 0);
+    ck_assert_int_eq(rename(space, moved), 0);
+    ck_assert_int_eq(symlink(moved, space), 0);
+    ck_assert_int_eq(symlink(moved, "pg_tblspc/16400"), 0);
+    ck_ok(judge(), &err);
+}
+END_TEST
+
+/* What lies before the redo is in the backup, and not replayed. */
+START_TEST(trap6_what_is_not_replayed_holds_nothing_back)
+{
+    char label[300];
+
+    statement(space);
+    ck_assert_int_eq(mkdir(place, 0700), 0);
+    for (unsigned redo = 0x500048; redo <= 0x500050; redo += 8)
+    {
+        snprintf(label, sizeof(label),
+                 "START WAL LOCATION: 0/%X (file " SEGMENT ")\nCHECKPOINT LOCATION: 0/%X\n"
+                 "BACKUP METHOD: streamed\nBACKUP FROM: standby\n"
+                 "START TIME: 2026-11-30 04:00:00 UTC\nLABEL: x\nSTART TIMELINE: 1\n",
+                 redo, redo);
+        folder_text("backup_label", label);
+        if (redo == 0x500048)
+            ck_fails(judge(), CPAM_EXISTS, "which it is not", &err);
+        else
+            ck_ok(judge(), &err);
+    }
+    /* a label that can't be read says nothing */
+    folder_text("backup_label", "nothing of the kind");
+    ck_fails(judge(), CPAM_EXISTS, "which it is not", &err);
+    ck_assert_int_eq(unlink("backup_label"), 0);
+    situation->control.redo.at = 0x500050;
+    ck_ok(judge(), &err);
+}
+END_TEST
+
+/* Links that the server is yet to make. */
+START_TEST(trap6_a_place_of_the_tablespace_map_is_this_servers)
+{
+    char map[300];
+
+    statement(space);
+    ck_assert_int_eq(mkdir(place, 0700), 0);
+    folder_text("tablespace_map", "16399 /elsewhere\n");
+    ck_fails(judge(), CPAM_EXISTS, "which it is not", &err);
+    snprintf(map, sizeof(map), "16399 /elsewhere\n16400 %s\n", space);
+    folder_text("tablespace_map", map);
+    ck_ok(judge(), &err);
+}
+END_TEST
+
 START_TEST(trap6_one_in_place_lies_in_the_data_directory)
 {
     statement("");
@@ -211,6 +270,7 @@ cut_in_two(uint32_t timeline)
     {
         le16_put(before + page, 0xD110);
         le16_put(before + page + 2, 1);
+        le64_put(before + page + 8, 4 * FOLDER_SEGMENT + page);
     }
     size_t stream = FOLDER_SEGMENT - 40 - 127 * 24 - first, done = 8192 - 40;
     le32_put(before + 40, (uint32_t) stream);
@@ -274,6 +334,9 @@ suite(void)
     tcase_add_test(tcase, trap6_a_place_that_is_not_this_servers_is_held_back);
     tcase_add_test(tcase, trap6_other_majors_and_other_segments_are_no_harm);
     tcase_add_test(tcase, trap6_what_this_server_made_is_made_again);
+    tcase_add_test(tcase, trap6_the_same_place_by_another_path_is_this_servers);
+    tcase_add_test(tcase, trap6_what_is_not_replayed_holds_nothing_back);
+    tcase_add_test(tcase, trap6_a_place_of_the_tablespace_map_is_this_servers);
     tcase_add_test(tcase, trap6_one_in_place_lies_in_the_data_directory);
     tcase_add_test(tcase, trap6_a_forged_record_holds_nothing_back);
     tcase_add_test(tcase, trap6_a_record_over_the_edge_of_two_segments);
