@@ -343,7 +343,7 @@ on_found(void *arg)
 bool
 tablespaces_cross(struct io *io, const struct fetch_situation *situation, const char *path)
 {
-    CPAM_AUTO(free) struct tablespace_watch *watch = calloc(1, sizeof(*watch));
+    CPAM_AUTO(tablespace_watch_free) struct tablespace_watch *watch = NULL;
     uint32_t size = situation->control.segment_size;
     char before[PATH_ROOM];
     struct cpam_err ignored;
@@ -351,7 +351,7 @@ tablespaces_cross(struct io *io, const struct fetch_situation *situation, const 
     bool failed;
     int before_fd, fd;
 
-    if (watch == NULL)
+    if (tablespace_watch_new(&watch, &ignored) != CPAM_OK)
         return true;
     open_before(io, situation, before, &before_fd, &failed);
     if (before_fd < 0)
