@@ -227,8 +227,10 @@ class Cluster:
         return self.sql("select pg_walfile_name(pg_current_wal_insert_lsn())")
 
     def wait_archived(self, segment, timeout=180):
-        """Until the archiver has reported this segment (or a later one of the timeline) done."""
-        self.wait_sql(f"select last_archived_wal >= '{segment}' from pg_stat_archiver",
+        """Until the archiver has reported this segment (or a later one of the timeline) done.  The last one
+        it reported may be of an older timeline: a checkpoint looks for segments without a status."""
+        self.wait_sql(f"select last_archived_wal >= '{segment}' or exists (select from "
+                      f"pg_ls_archive_statusdir() where name = '{segment}.done') from pg_stat_archiver",
                       timeout=timeout)
 
     def now(self):
