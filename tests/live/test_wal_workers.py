@@ -39,7 +39,9 @@ def test_F8_P4_ask13_pg_rewind_with_both_workers(t):
                if len(name) == 24 and name.startswith("00000001") and name < last]
     for name in removed:
         os.unlink(os.path.join(wal, name))
-    t.true(removed, "some of its WAL is in the archive only")
+    # the checkpoint may have removed them by itself
+    t.true(any(not os.path.exists(os.path.join(wal, name)) for name in diverged),
+           "some of its WAL is in the archive only")
     before = serving(world, FETCH)
     done = workspace.run([os.path.join(old.bins, "pg_rewind"), "-c", "-D", old.data,
                           "--source-server", new.connection()], check=False)
