@@ -173,12 +173,12 @@ static enum cpam_status
 look_at(struct round *round, struct cpam_err *err)
 {
     const struct fetch_request *request = round->request;
-    const char *path = fetch_delivery_path(round->delivery);
 
-    if (round->watch == NULL || (!tablespace_watch_any(round->watch) &&
-                                 !tablespaces_cross(request->io, request->situation, path)))
+    if (round->watch == NULL)
         return CPAM_OK;
-    enum cpam_status status = tablespaces_judge(request->io, request->situation, path, err);
+    enum cpam_status status =
+        tablespaces_check(request->io, request->situation, fetch_delivery_path(round->delivery),
+                          tablespace_watch_any(round->watch), err);
     round->harmful = status == CPAM_EXISTS;
     return status;
 }

@@ -64,8 +64,8 @@ look_at(const struct fetch_wish *wish, const char *path, bool marked, struct cpa
     struct io *io = wish->io;
     int fd;
 
-    if (!wish->any_tablespace && (marked || tablespaces_cross(io, wish->situation, path)))
-        CPAM_TRY(tablespaces_judge(io, wish->situation, path, err));
+    if (!wish->any_tablespace)
+        CPAM_TRY(tablespaces_check(io, wish->situation, path, marked, err));
     if (!marked)
         return CPAM_OK;
     /* the server writes to it when it uses it again */

@@ -226,7 +226,7 @@ page_size_of(struct io *io, int fd, const char *path, size_t *size, struct cpam_
     size_t got;
 
     CPAM_TRY(file_read_at(io, fd, path, first, sizeof(first), 0, &got, err));
-    *size = tablespace_page_size(first, got);
+    *size = wal_page_size(first, got);
     return CPAM_OK;
 }
 
@@ -237,19 +237,19 @@ static enum cpam_status
 each_page(struct io *io, int fd, const char *path, uint64_t at, uint64_t bytes, size_t page_size,
           page_fn fn, void *arg, struct cpam_err *err)
 {
-    CPAM_AUTO(free) uint8_t *data = malloc(TABLESPACE_PAGE_MAX);
+    CPAM_AUTO(free) uint8_t *data = malloc(WAL_PAGE_MAX);
     size_t got;
 
     if (data == NULL)
         return cpam_fail(err, CPAM_NO_MEMORY, 0, "there is no memory to look at WAL");
     for (uint64_t end = at + bytes; at < end; at += got)
     {
-        CPAM_TRY(file_read_at(io, fd, path, data, TABLESPACE_PAGE_MAX, at, &got, err));
+        size_t want = end - at < WAL_PAGE_MAX ? (size_t) (end - at) : (size_t) WAL_PAGE_MAX;
+
+        CPAM_TRY(file_read_at(io, fd, path, data, want, at, &got, err));
         if (got < page_size)
             return cpam_fail(err, CPAM_IO, 0, "\"%s\" ended while it was read", path);
         got -= got % page_size;
-        if (got > end - at)
-            got = (size_t) (end - at);
         for (size_t page = 0; page < got; page += page_size)
             fn(arg, data + page, page_size);
     }
@@ -373,6 +373,15 @@ tablespaces_cross(struct io *io, const struct fetch_situation *situation, const 
                        &ignored);
     io->ops->close(io, fd);
     return status != CPAM_OK || watch->any;
+}
+
+enum cpam_status
+tablespaces_check(struct io *io, const struct fetch_situation *situation, const char *path,
+                  bool suspected, struct cpam_err *err)
+{
+    if (!suspected && !tablespaces_cross(io, situation, path))
+        return CPAM_OK;
+    return tablespaces_judge(io, situation, path, err);
 }
 
 static enum cpam_status

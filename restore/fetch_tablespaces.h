@@ -40,4 +40,9 @@ bool tablespaces_cross(struct io *io, const struct fetch_situation *situation, c
 enum cpam_status tablespaces_judge(struct io *io, const struct fetch_situation *situation,
                                    const char *path, struct cpam_err *err) CPAM_CHECK;
 
+/* The same where there is a reason to: one that is known (`suspected`), or a record that crosses. */
+enum cpam_status tablespaces_check(struct io *io, const struct fetch_situation *situation,
+                                   const char *path, bool suspected,
+                                   struct cpam_err *err) CPAM_CHECK;
+
 #endif

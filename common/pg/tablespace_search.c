@@ -10,14 +10,6 @@
 
 enum
 {
-    /* access/xlog_internal.h */
-    PAGE_INFO_AT = 2,
-    PAGE_LONG = 2, /* XLP_LONG_HEADER */
-    PAGE_HEADER = 24,
-    PAGE_HEADER_LONG = 40,
-    PAGE_SIZE_AT = 36, /* of the long header */
-    PAGE_SIZE_MIN = 1024,
-    PAGE_SIZE_USUAL = 8192,
     /* access/xlogrecord.h */
     RECORD_HEADER = 24,
     RECORD_KIND_AT = 16, /* info, resource manager, two bytes of nothing */
@@ -182,27 +174,13 @@ keep_tail(struct tablespace_search *search, const uint8_t *data, size_t size)
 static void
 search_page(struct tablespace_search *search, const uint8_t *page)
 {
-    bool is_long = (page[PAGE_INFO_AT] & PAGE_LONG) != 0;
-    size_t header = is_long ? PAGE_HEADER_LONG : PAGE_HEADER;
+    size_t header = wal_page_start(page).header;
     const uint8_t *data = page + header;
     size_t size = search->page_size - header;
 
     search_across(search, data, size);
     search_bytes(search, data, size);
     keep_tail(search, data, size);
-}
-
-size_t
-tablespace_page_size(const void *first, size_t size)
-{
-    const uint8_t *page = first;
-    size_t told = size < PAGE_HEADER_LONG || (page[PAGE_INFO_AT] & PAGE_LONG) == 0
-                      ? 0
-                      : le32_get(page + PAGE_SIZE_AT);
-    bool sensible =
-        told >= PAGE_SIZE_MIN && told <= TABLESPACE_PAGE_MAX && (told & (told - 1)) == 0;
-
-    return sensible ? told : PAGE_SIZE_USUAL;
 }
 
 void
@@ -212,7 +190,7 @@ tablespace_search_add(struct tablespace_search *search, const void *data, size_t
 
     while (size > 0)
     {
-        size_t wanted = search->page_size != 0 ? search->page_size : PAGE_HEADER_LONG;
+        size_t wanted = search->page_size != 0 ? search->page_size : WAL_LONG_HEADER_SIZE;
         size_t some;
 
         if (search->part_size == 0 && search->page_size != 0 && size >= wanted)
@@ -228,8 +206,8 @@ tablespace_search_add(struct tablespace_search *search, const void *data, size_t
         search->part_size += some;
         at += some;
         size -= some;
-        if (search->page_size == 0 && search->part_size == PAGE_HEADER_LONG)
-            search->page_size = tablespace_page_size(search->part, search->part_size);
+        if (search->page_size == 0 && search->part_size == WAL_LONG_HEADER_SIZE)
+            search->page_size = wal_page_size(search->part, search->part_size);
         else if (search->part_size == search->page_size)
         {
             search_page(search, search->part);

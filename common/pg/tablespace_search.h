@@ -17,13 +17,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "pg/wal_page.h"
 #include "pg/wal_walk.h"
 
 enum
 {
-    TABLESPACE_PATH_MAX = 1024,            /* MAXPGPATH, with the NUL */
-    TABLESPACE_RECORD_MAX = WAL_WALK_HEAD, /* bytes: header, parts, oid, path; a multiple of 8 */
-    TABLESPACE_PAGE_MAX = 64 << 10         /* bytes: the largest XLOG_BLCKSZ */
+    TABLESPACE_PATH_MAX = 1024,           /* MAXPGPATH, with the NUL */
+    TABLESPACE_RECORD_MAX = WAL_WALK_HEAD /* bytes: header, parts, oid, path; a multiple of 8 */
 };
 
 struct tablespace_created
@@ -43,13 +43,9 @@ struct tablespace_search
     tablespace_found_fn found;
     void *arg;
     size_t page_size, part_size, tail_size;
-    uint8_t part[TABLESPACE_PAGE_MAX]; /* of a page that is not whole yet */
+    uint8_t part[WAL_PAGE_MAX]; /* of a page that is not whole yet */
     uint8_t tail[TABLESPACE_RECORD_MAX];
 };
-
-/* XLOG_BLCKSZ by the first page of a segment, of which there are `size` bytes; what it usually is, where
-   that says nothing sensible. */
-size_t tablespace_page_size(const void *first, size_t size);
 
 /* page_size: XLOG_BLCKSZ of what comes, or 0 where it begins with a segment's first page. */
 void tablespace_search_begin(struct tablespace_search *search, size_t page_size,

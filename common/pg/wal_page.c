@@ -14,6 +14,7 @@ enum /* offsets in XLogLongPageHeaderData; the short part is 24 bytes with its p
     AT_INFO = 2,
     AT_TIMELINE = 4,
     AT_ADDRESS = 8,
+    AT_REMAINDER = 16,
     AT_SYSID = 24,
     AT_SEGMENT_SIZE = 32,
     AT_BLOCK_SIZE = 36
@@ -21,9 +22,11 @@ enum /* offsets in XLogLongPageHeaderData; the short part is 24 bytes with its p
 
 enum
 {
+    XLP_FIRST_IS_CONTRECORD = 0x0001,
     XLP_LONG_HEADER = 0x0002,
+    SHORT_HEADER_SIZE = 24,
     BLOCK_SIZE_MIN = 1024,
-    BLOCK_SIZE_MAX = 65536
+    BLOCK_SIZE_USUAL = 8192
 };
 
 static const struct
@@ -41,6 +44,36 @@ major_of(uint16_t magic)
         if (magics[i].magic == magic)
             return magics[i].major;
     return 0;
+}
+
+static bool
+is_block_size(uint32_t size)
+{
+    return size >= BLOCK_SIZE_MIN && size <= WAL_PAGE_MAX && (size & (size - 1)) == 0;
+}
+
+struct wal_page_start
+wal_page_start(const uint8_t *page)
+{
+    uint16_t info = le16_get(page + AT_INFO);
+
+    return (struct wal_page_start){
+        .written = le16_get(page + AT_MAGIC) != 0,
+        .header = (info & XLP_LONG_HEADER) != 0 ? WAL_LONG_HEADER_SIZE : SHORT_HEADER_SIZE,
+        .address.at = le64_get(page + AT_ADDRESS),
+        .remainder = (info & XLP_FIRST_IS_CONTRECORD) != 0 ? le32_get(page + AT_REMAINDER) : 0,
+    };
+}
+
+size_t
+wal_page_size(const void *first, size_t size)
+{
+    const uint8_t *page = first;
+    uint32_t told = size < WAL_LONG_HEADER_SIZE || (le16_get(page + AT_INFO) & XLP_LONG_HEADER) == 0
+                        ? 0
+                        : le32_get(page + AT_BLOCK_SIZE);
+
+    return is_block_size(told) ? told : BLOCK_SIZE_USUAL;
 }
 
 enum cpam_status
@@ -75,8 +108,7 @@ wal_page_parse(const void *data, size_t size, struct wal_page *out, struct cpam_
         return cpam_fail(err, CPAM_INVALID, 0,
                          "its page header names a segment size of %u bytes, which is none",
                          out->segment_size);
-    if (block_size < BLOCK_SIZE_MIN || block_size > BLOCK_SIZE_MAX ||
-        (block_size & (block_size - 1)) != 0)
+    if (!is_block_size(block_size))
         return cpam_fail(err, CPAM_INVALID, 0,
                          "its page header names a WAL block size of %u bytes, which is none",
                          block_size);

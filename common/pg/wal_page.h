@@ -1,5 +1,5 @@
 /*
- * wal_page.h - the first page of a WAL segment, held against the segment's name.
+ * wal_page.h - what pages of WAL say of themselves, and a segment's first one held against its name.
  *
  * access/xlog_internal.h: XLogLongPageHeaderData (40 bytes).  Magic numbers of 14 to 18.
  */
@@ -11,8 +11,25 @@
 
 enum
 {
-    WAL_LONG_HEADER_SIZE = 40
+    WAL_LONG_HEADER_SIZE = 40,
+    WAL_PAGE_MAX = 64 << 10 /* bytes: the largest XLOG_BLCKSZ */
 };
+
+/* What any page begins with. */
+struct wal_page_start
+{
+    bool written;       /* else it is zeros */
+    size_t header;      /* bytes */
+    struct lsn address; /* xlp_pageaddr */
+    uint32_t remainder; /* bytes of a record that began before; 0: none did */
+};
+
+/* page: a whole one, or at least its first WAL_LONG_HEADER_SIZE bytes. */
+struct wal_page_start wal_page_start(const uint8_t *page);
+
+/* XLOG_BLCKSZ by the first page of a segment, of which there are `size` bytes; what it usually is, where
+   that says nothing sensible. */
+size_t wal_page_size(const void *first, size_t size);
 
 struct wal_page
 {

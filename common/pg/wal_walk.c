@@ -6,15 +6,10 @@
 #include <string.h>
 
 #include "base/bytes.h"
+#include "pg/wal_page.h"
 
 enum
 {
-    ADDRESS_AT = 8,
-    CONTRECORD = 1, /* XLP_FIRST_IS_CONTRECORD */
-    LONG_HEADER = 2,
-    HEADER = 24,
-    HEADER_LONG = 40,
-    REMAINDER_AT = 16,
     RECORD_HEADER = 24,
     ALIGNMENT = 8
 };
@@ -78,26 +73,22 @@ take(struct wal_walk *walk, const uint8_t *data, size_t size)
 void
 wal_walk_page(struct wal_walk *walk, const uint8_t *page)
 {
-    unsigned info = page[2];
-    size_t header = (info & LONG_HEADER) != 0 ? HEADER_LONG : HEADER;
-    size_t size = walk->page_size - header, at;
-    size_t remainder = (info & CONTRECORD) != 0 ? le32_get(page + REMAINDER_AT) : 0;
-    const uint8_t *data = page + header;
+    struct wal_page_start start = wal_page_start(page);
+    const uint8_t *data = page + start.header;
+    size_t size = walk->page_size - start.header, at;
 
-    uint64_t address = le64_get(page + ADDRESS_AT);
-
-    if ((page[0] == 0 && page[1] == 0) || (walk->next.at != 0 && walk->next.at != address))
+    if (!start.written || (walk->next.at != 0 && walk->next.at != start.address.at))
         walk->ended = true; /* nothing was written here, or something else, before */
     if (walk->next.at != 0)
         walk->next.at += walk->page_size;
-    if (walk->ended || !find_beginning(walk, remainder, size, &at))
+    if (walk->ended || !find_beginning(walk, start.remainder, size, &at))
         return;
     while (at < size)
     {
         if (walk->left == 0)
         {
             walk->length = walk->left = le32_get(data + at);
-            walk->at.at = address + header + at;
+            walk->at.at = start.address.at + start.header + at;
             if (walk->length < RECORD_HEADER)
             {
                 walk->left = 0;

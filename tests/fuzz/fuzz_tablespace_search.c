@@ -26,7 +26,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static struct tablespace_search search;
     static struct wal_walk walk;
-    size_t whole = 0, pieces = 0, page = tablespace_page_size(data, size);
+    size_t whole = 0, pieces = 0, page = wal_page_size(data, size);
     size_t piece = size > 0 ? data[0] + (size_t) 1 : 1;
 
     tablespace_search_begin(&search, 0, on_found, &whole);

@@ -276,7 +276,7 @@ START_TEST(trap6_over_the_edge_of_a_segment)
         create(9, "/over/the/edge");
         fill(30000);
         size_t size = paginate(PAGE, 2);
-        tablespace_search_begin(&search, tablespace_page_size(wal, size), on_seen, NULL);
+        tablespace_search_begin(&search, wal_page_size(wal, size), on_seen, NULL);
         tablespace_search_add(&search, wal, size);
         wal_walk_begin(&walk, PAGE, on_record, NULL);
         for (size_t at = 0; at < size; at += PAGE)
@@ -423,14 +423,14 @@ START_TEST(pages_have_a_sensible_size)
     begin();
     fill(100);
     (void) paginate(16384, 1000);
-    ck_assert_uint_eq(tablespace_page_size(wal, 40), 16384);
-    ck_assert_uint_eq(tablespace_page_size(wal, 39), 8192);
+    ck_assert_uint_eq(wal_page_size(wal, 40), 16384);
+    ck_assert_uint_eq(wal_page_size(wal, 39), 8192);
     le32_put(wal + 36, 12345);
-    ck_assert_uint_eq(tablespace_page_size(wal, 40), 8192);
+    ck_assert_uint_eq(wal_page_size(wal, 40), 8192);
     le32_put(wal + 36, 512);
-    ck_assert_uint_eq(tablespace_page_size(wal, 40), 8192);
+    ck_assert_uint_eq(wal_page_size(wal, 40), 8192);
     le32_put(wal + 36, 128 << 10);
-    ck_assert_uint_eq(tablespace_page_size(wal, 40), 8192);
+    ck_assert_uint_eq(wal_page_size(wal, 40), 8192);
 }
 END_TEST
 

@@ -74,6 +74,19 @@ folder_server(long pid, long started)
     folder_text("postmaster.pid", text);
 }
 
+/* The header of a segment's first page. */
+static inline void
+folder_first_page(uint8_t *at, uint32_t timeline, uint64_t number, uint64_t sysid)
+{
+    le16_put(at, 0xD110);
+    le16_put(at + 2, 2);
+    le32_put(at + 4, timeline);
+    le64_put(at + 8, number * FOLDER_SEGMENT);
+    le64_put(at + 24, sysid);
+    le32_put(at + 32, FOLDER_SEGMENT);
+    le32_put(at + 36, 8192);
+}
+
 /* A segment of FOLDER_SEGMENT bytes, all zeros behind the first page's header. */
 static inline void
 folder_segment(const char *path, uint32_t timeline, uint64_t number, uint64_t sysid, size_t size)
@@ -81,13 +94,7 @@ folder_segment(const char *path, uint32_t timeline, uint64_t number, uint64_t sy
     uint8_t *data = calloc(1, size);
 
     ck_assert_ptr_nonnull(data);
-    le16_put(data, 0xD110);
-    le16_put(data + 2, 2);
-    le32_put(data + 4, timeline);
-    le64_put(data + 8, number * FOLDER_SEGMENT);
-    le64_put(data + 24, sysid);
-    le32_put(data + 32, FOLDER_SEGMENT);
-    le32_put(data + 36, 8192);
+    folder_first_page(data, timeline, number, sysid);
     folder_write(path, data, size);
     free(data);
 }

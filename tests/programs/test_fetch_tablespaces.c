@@ -16,18 +16,6 @@ static struct cpam_err err;
 static char space[200], place[256];
 static uint8_t *wal;
 
-static void
-first_page(uint8_t *at, uint32_t timeline, uint64_t number)
-{
-    le16_put(at, 0xD110);
-    le16_put(at + 2, 2);
-    le32_put(at + 4, timeline);
-    le64_put(at + 8, number * FOLDER_SEGMENT);
-    le64_put(at + 24, FOLDER_SYSID);
-    le32_put(at + 32, FOLDER_SEGMENT);
-    le32_put(at + 36, 8192);
-}
-
 /* A record of this kind with `size` bytes in it; how much of the stream it takes. */
 static size_t
 record_put(uint8_t *at, uint8_t manager, const void *data, size_t size)
@@ -70,7 +58,7 @@ begin(void)
     ck_ok(fetch_situation_read(io_posix(), SEGMENT, "pg_wal/RECOVERYXLOG", &situation, &err), &err);
     wal = calloc(1, FOLDER_SEGMENT);
     ck_assert_ptr_nonnull(wal);
-    first_page(wal, 1, 5);
+    folder_first_page(wal, 1, 5, FOLDER_SYSID);
 }
 
 static void
@@ -264,7 +252,7 @@ cut_in_two(uint32_t timeline)
     char name[64];
 
     ck_assert_ptr_nonnull(before);
-    first_page(before, timeline, 4);
+    folder_first_page(before, timeline, 4, FOLDER_SYSID);
     /* one record over all of it, up to where the statement begins */
     for (size_t page = 8192; page < FOLDER_SEGMENT; page += 8192)
     {
