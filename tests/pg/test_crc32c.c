@@ -34,31 +34,50 @@ fill(uint8_t *data, size_t size)
     }
 }
 
-START_TEST(table_and_cpu_agree_at_every_length_and_offset)
+/* All ways that this CPU knows, beside the plainest one. */
+static void
+check_ways(const uint8_t *data, size_t size)
+{
+    uint32_t plain = 0, other = 0;
+
+    ck_assert(crc32c_by(CRC32C_BY_TABLE, 7, data, size, &plain));
+    for (int way = CRC32C_BY_TABLE + 1; way < CRC32C_WAYS; way++)
+        if (crc32c_by((enum crc32c_way) way, 7, data, size, &other))
+            ck_assert_msg(other == plain, "way %d, %zu bytes", way, size);
+    ck_assert_uint_eq(crc32c(7, data, size), plain);
+}
+
+START_TEST(all_ways_agree_at_every_length_and_offset)
 {
     static uint8_t data[300];
 
     fill(data, sizeof(data));
     for (size_t from = 0; from < 9; from++)
         for (size_t size = 0; size <= 270; size++)
-            ck_assert_uint_eq(crc32c(7, data + from, size), crc32c_portable(7, data + from, size));
+            check_ways(data + from, size);
 }
 END_TEST
 
-/* Side by side from three times 2 KiB on: around each multiple of it, and in what is left over. */
-START_TEST(table_and_cpu_agree_in_long_runs)
+/* Folded from 1 KiB on, 256 bytes at once: around each multiple, and in what is left over. */
+START_TEST(all_ways_agree_in_folds)
+{
+    static uint8_t data[2800];
+
+    fill(data, sizeof(data));
+    for (size_t size = 1000; size <= 2700; size++)
+        check_ways(data + size % 67, size);
+}
+END_TEST
+
+/* Side by side from three times 2 KiB on. */
+START_TEST(all_ways_agree_in_long_runs)
 {
     static uint8_t data[(6 << 10) * 3 + 300];
 
     fill(data, sizeof(data));
     for (size_t times = 1; times <= 3; times++)
         for (size_t more = 0; more < 40; more++)
-        {
-            size_t size = times * (6 << 10) + more - 20;
-
-            ck_assert_uint_eq(crc32c(7, data + more % 9, size),
-                              crc32c_portable(7, data + more % 9, size));
-        }
+            check_ways(data + more % 9, times * (6 << 10) + more - 20);
 }
 END_TEST
 
@@ -102,8 +121,9 @@ suite(void)
     TCase *tcase = tcase_create("crc32c");
 
     tcase_add_test(tcase, known_vectors);
-    tcase_add_test(tcase, table_and_cpu_agree_at_every_length_and_offset);
-    tcase_add_test(tcase, table_and_cpu_agree_in_long_runs);
+    tcase_add_test(tcase, all_ways_agree_at_every_length_and_offset);
+    tcase_add_test(tcase, all_ways_agree_in_long_runs);
+    tcase_add_test(tcase, all_ways_agree_in_folds);
     tcase_add_test(tcase, feeding_in_pieces_is_the_same);
     tcase_add_test(tcase, zeros_are_as_if_fed);
     suite_add_tcase(suite, tcase);
