@@ -11,8 +11,10 @@
 
 enum
 {
-    PAUSE_FIRST = 20000, /* us between two looks, at first and at most */
-    PAUSE_LONGEST = 5000000
+    PAUSE_SHORTEST = 10000, /* us between two looks */
+    PAUSE_LONGEST = 5000000,
+    PAUSE_PART =
+        8 /* of the time since something came, in between: so much longer at most it takes */
 };
 
 void
@@ -94,13 +96,24 @@ look_on(struct repo *repo, const struct push_wal *wal, struct look *look,
     return CPAM_OK;
 }
 
+/* us until the next look: often while it may come at any moment, seldom once it has not come for long. */
+static int64_t
+pause_after(int64_t waited)
+{
+    int64_t pause = waited / PAUSE_PART;
+
+    if (pause < PAUSE_SHORTEST)
+        return PAUSE_SHORTEST;
+    return pause < PAUSE_LONGEST ? pause : PAUSE_LONGEST;
+}
+
 void
 push_wal_wait(struct io *io, struct repo *const *repos, const struct push_wal *wal, push_wal_fn fn,
               void *arg)
 {
     struct deadline deadline = deadline_after(io, wal->patience);
     struct look looks[PACK_REPOS_MAX] = {0};
-    int64_t pause = PAUSE_FIRST;
+    int64_t came_at = io->ops->monotonic(io);
     struct segment first, last;
     size_t pending = 0;
 
@@ -136,10 +149,11 @@ push_wal_wait(struct io *io, struct repo *const *repos, const struct push_wal *w
         }
         if (pending == 0)
             return;
+        int64_t now = io->ops->monotonic(io), pause;
         if (came)
-            pause = PAUSE_FIRST;
+            came_at = now;
+        pause = pause_after(now - came_at);
         left = deadline_left(io, deadline);
         io->ops->sleep(io, pause < left ? pause : left);
-        pause = pause * 2 < PAUSE_LONGEST ? pause * 2 : PAUSE_LONGEST;
     }
 }
