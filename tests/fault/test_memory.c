@@ -164,21 +164,7 @@ begin(struct backup *self)
                                        .pack_size = 32 << 20,
                                        .state = fixture_dir,
                                        .repos = 1};
-    self->summary = (struct backup_summary){.label = LABEL,
-                                            .sysid = REPO_SYSID,
-                                            .kind = "full",
-                                            .epoch = LABEL,
-                                            .major = 15,
-                                            .pg_version = "15.14",
-                                            .timeline = {1},
-                                            .start = {0x900028},
-                                            .stop = {0x900100},
-                                            .start_time = INT64_C(1795449829000000),
-                                            .stop_time = INT64_C(1795449830000000),
-                                            .segment_size = 1 << 20,
-                                            .tool_version = "test"};
-    snprintf(self->summary.wal_first, SEGMENT_NAME_MAX, "000000010000000000000009");
-    snprintf(self->summary.wal_last, SEGMENT_NAME_MAX, "000000010000000000000009");
+    self->summary = repo_summary(LABEL, 9);
     ck_ok(pack_set_new(io_posix(), &spec, &self->set, &err), &err);
     ck_ok(plan_new(io_posix(), fixture_dir, &self->plan, &err), &err);
     ck_ok(pack_fill_new(&self->repo, self->set, plan_part_done, self->plan, &self->fill, &err),

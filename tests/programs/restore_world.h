@@ -255,21 +255,7 @@ world_begin(struct world *self)
                                  .pack_size = world_pack_size,
                                  .state = fixture_dir,
                                  .repos = 1};
-    self->summary = (struct backup_summary){.label = "cpam_backup_20261123_160349",
-                                            .sysid = REPO_SYSID,
-                                            .kind = "full",
-                                            .epoch = "cpam_backup_20261123_160349",
-                                            .major = 15,
-                                            .pg_version = "15.14",
-                                            .timeline = {1},
-                                            .start = {0x900028},
-                                            .stop = {0x900100},
-                                            .start_time = INT64_C(1795449829000000),
-                                            .stop_time = INT64_C(1795449830000000),
-                                            .segment_size = 1 << 20,
-                                            .tool_version = "test"};
-    snprintf(self->summary.wal_first, SEGMENT_NAME_MAX, "000000010000000000000009");
-    snprintf(self->summary.wal_last, SEGMENT_NAME_MAX, "000000010000000000000009");
+    self->summary = repo_summary("cpam_backup_20261123_160349", 9);
     ck_ok(pack_set_new(io_posix(), &spec, &set, &err), &err);
     world_fill(self, set);
     ck_assert_uint_ge(pack_set_count(set), world_pack_size == PACK_SIZE_MIN ? 3 : 1);

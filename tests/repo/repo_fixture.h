@@ -10,6 +10,7 @@
 
 #include "base/bytes.h"
 #include "pg/wal_page.h"
+#include "repo/backup.h"
 #include "repo/layout.h"
 #include "repo/memory_store.h"
 #include "repo/wal_archive.h"
@@ -93,6 +94,29 @@ repo_fixture_end_with_files(struct repo_fixture *self)
     repo_fixture_end(self);
     snprintf(command, sizeof(command), "rm -rf %s", fixture_dir);
     ck_assert_int_eq(system(command), 0);
+}
+
+/* A full backup within the segment of 1 MiB with this number. */
+static inline struct backup_summary
+repo_summary(const char *label, uint64_t segment)
+{
+    struct backup_summary summary = {.sysid = REPO_SYSID,
+                                     .kind = BACKUP_FULL,
+                                     .major = 15,
+                                     .pg_version = "15.4",
+                                     .timeline = {1},
+                                     .start = {segment << 20 | 0x28},
+                                     .stop = {segment << 20 | 0x100},
+                                     .start_time = INT64_C(1700000000123456),
+                                     .stop_time = INT64_C(1700000001000000),
+                                     .segment_size = 1 << 20,
+                                     .tool_version = "cpam test"};
+
+    snprintf(summary.label, sizeof(summary.label), "%s", label);
+    snprintf(summary.epoch, sizeof(summary.epoch), "%s", label);
+    segment_format((struct segment){{1}, segment}, 1 << 20, summary.wal_first);
+    segment_format((struct segment){{1}, segment}, 1 << 20, summary.wal_last);
+    return summary;
 }
 
 /* The bytes of a segment of `size` bytes: a long header as PostgreSQL 15 writes it, then text. */

@@ -31,29 +31,15 @@ end(void)
 static struct backup_summary
 summary_of(const char *label)
 {
-    struct backup_summary summary = {.sysid = REPO_SYSID,
-                                     .kind = "full",
-                                     .major = 15,
-                                     .pg_version = "15.4",
-                                     .timeline = {1},
-                                     .start = {0x2000028},
-                                     .stop = {0x2000100},
-                                     .start_time = 1700000000123456,
-                                     .stop_time = 1700000001000000,
-                                     .segment_size = 1 << 20,
-                                     .files = 3,
-                                     .bytes = 4096,
-                                     .packs = 1,
-                                     .stored_bytes = 2000,
-                                     .has_checksums = true,
-                                     .snapshot = "700:700:",
-                                     .manifest_size = 1234,
-                                     .wal_first = "000000010000000000000020",
-                                     .wal_last = "000000010000000000000020",
-                                     .tool_version = "cpam test"};
+    struct backup_summary summary = repo_summary(label, 0x20);
 
-    snprintf(summary.label, sizeof(summary.label), "%s", label);
-    snprintf(summary.epoch, sizeof(summary.epoch), "%s", label);
+    summary.files = 3;
+    summary.bytes = 4096;
+    summary.packs = 1;
+    summary.stored_bytes = 2000;
+    summary.has_checksums = true;
+    snprintf(summary.snapshot, sizeof(summary.snapshot), "700:700:");
+    summary.manifest_size = 1234;
     memset(summary.manifest_h, 0xab, SHA256_SIZE);
     memset(summary.manifest_d, 0xcd, SHA256_SIZE);
     return summary;

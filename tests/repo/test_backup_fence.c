@@ -39,22 +39,8 @@ now(void)
 static struct backup_summary
 reserved(const char *label, int64_t age)
 {
-    struct backup_summary summary = {.sysid = REPO_SYSID,
-                                     .kind = "full",
-                                     .major = 15,
-                                     .pg_version = "15.4",
-                                     .timeline = {1},
-                                     .start = {0x2000028},
-                                     .stop = {0x2000100},
-                                     .start_time = 1700000000123456,
-                                     .stop_time = 1700000001000000,
-                                     .segment_size = 1 << 20,
-                                     .wal_first = "000000010000000000000020",
-                                     .wal_last = "000000010000000000000020",
-                                     .tool_version = "cpam test"};
+    struct backup_summary summary = repo_summary(label, 0x20);
 
-    snprintf(summary.label, sizeof(summary.label), "%s", label);
-    snprintf(summary.epoch, sizeof(summary.epoch), "%s", label);
     ck_ok(backup_reserve(self.repo, label, REPO_SYSID, "", now() - age, &err), &err);
     return summary;
 }

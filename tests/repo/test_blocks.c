@@ -41,19 +41,7 @@ END_TEST
 static struct backup_summary
 put(void)
 {
-    struct backup_summary summary = {.label = "label",
-                                     .sysid = REPO_SYSID,
-                                     .kind = "full",
-                                     .epoch = "label",
-                                     .major = 15,
-                                     .timeline = {1},
-                                     .start = {0x2000028},
-                                     .stop = {0x2000100},
-                                     .start_time = 1700000000123456,
-                                     .stop_time = 1700000001000000,
-                                     .segment_size = 1 << 20,
-                                     .wal_first = "000000010000000000000020",
-                                     .wal_last = "000000010000000000000020"};
+    struct backup_summary summary = repo_summary("label", 0x20);
     CPAM_AUTO(blocks_writer_free) struct blocks_writer *writer = NULL;
     static uint8_t tags[200 * BLOCK_TAG_SIZE];
 

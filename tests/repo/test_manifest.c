@@ -28,16 +28,10 @@ end(void)
 static struct backup_summary
 head(void)
 {
-    return (struct backup_summary){.label = LABEL,
-                                   .sysid = REPO_SYSID,
-                                   .seq = 1,
-                                   .kind = "full",
-                                   .epoch = LABEL,
-                                   .major = 15,
-                                   .timeline = {1},
-                                   .start = {0x2000028},
-                                   .stop = {0x2000100},
-                                   .segment_size = 1 << 20};
+    struct backup_summary summary = repo_summary(LABEL, 0x20);
+
+    summary.seq = 1;
+    return summary;
 }
 
 /* What a reader was told, as text. */

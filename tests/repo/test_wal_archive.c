@@ -1,55 +1,10 @@
 /*
  * test_wal_archive.c - WAL files into the archive and out of it, and everything that is refused.
  */
-#include "repo/repo_fixture.h"
+#include "repo/wal_stores.h"
 
 #define SEGMENT "000000010000000000000003"
 #define KEY     "wal/7301234567890123456/00000001/00000000/" SEGMENT
-
-static struct repo_fixture self;
-static struct cpam_err err;
-
-static void
-begin(void)
-{
-    repo_fixture_begin(&self, false);
-}
-
-static void
-begin_versioned(void)
-{
-    repo_fixture_begin(&self, true);
-}
-
-/* The same stores, of which it is known whether they keep versions: objects pass frame by frame. */
-static void
-begin_told(void)
-{
-    begin();
-    self.bucket.keeping = STORE_KEEPS_NO_VERSIONS;
-}
-
-static void
-begin_versioned_told(void)
-{
-    begin_versioned();
-    self.bucket.keeping = STORE_KEEPS_VERSIONS;
-}
-
-static void
-end(void)
-{
-    repo_fixture_end_with_files(&self);
-}
-
-static void
-push_ok(const char *name, bool expect_there)
-{
-    bool was_there = !expect_there;
-
-    ck_ok(wal_push(self.repo, name, REPO_SYSID, &was_there, &err), &err);
-    ck_assert_int_eq(was_there, expect_there);
-}
 
 START_TEST(round_trip)
 {

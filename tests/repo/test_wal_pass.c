@@ -1,54 +1,9 @@
 /*
  * test_wal_pass.c - segments that pass frame by frame, where it is known whether versions are kept.
  */
-#include "repo/repo_fixture.h"
+#include "repo/wal_stores.h"
 
 #define SEGMENT "000000010000000000000003"
-
-static struct repo_fixture self;
-static struct cpam_err err;
-
-static void
-begin(void)
-{
-    repo_fixture_begin(&self, false);
-}
-
-static void
-begin_versioned(void)
-{
-    repo_fixture_begin(&self, true);
-}
-
-/* The same stores, of which it is known whether they keep versions: objects pass frame by frame. */
-static void
-begin_told(void)
-{
-    begin();
-    self.bucket.keeping = STORE_KEEPS_NO_VERSIONS;
-}
-
-static void
-begin_versioned_told(void)
-{
-    begin_versioned();
-    self.bucket.keeping = STORE_KEEPS_VERSIONS;
-}
-
-static void
-end(void)
-{
-    repo_fixture_end_with_files(&self);
-}
-
-static void
-push_new(const char *name)
-{
-    bool was_there = true;
-
-    ck_ok(wal_push(self.repo, name, REPO_SYSID, &was_there, &err), &err);
-    ck_assert_int_eq(was_there, false);
-}
 
 /* One request where there are no versions; where they are kept, a listing before it. */
 START_TEST(F5_told_segment_is_read_once)
@@ -56,7 +11,7 @@ START_TEST(F5_told_segment_is_read_once)
     CPAM_AUTO(cpam_buf_clear) struct cpam_buf back = {0};
 
     wal_segment_file(SEGMENT, 3, 1);
-    push_new(SEGMENT);
+    push_ok(SEGMENT, false);
     unsigned before = self.bucket.requests;
     ck_ok(wal_pull(self.repo, SEGMENT, &back, &err), &err);
     ck_assert_uint_eq(self.bucket.requests - before, self.bucket.versioned ? 2 : 1);
@@ -75,7 +30,7 @@ START_TEST(F1_told_segment_that_goes_while_it_passes_is_unknown)
     self.settings.wal_codec = CODEC_NONE;
     repo_fixture_open(&self);
     wal_file(SEGMENT, data, size);
-    push_new(SEGMENT);
+    push_ok(SEGMENT, false);
     self.bucket.lose_after = 5 << 19;
     ck_ok(sink_buf_push(&chain, &back, SIZE_MAX / 2, &err), &err);
     ck_fails(wal_archive_get(self.repo, REPO_SYSID, SEGMENT, chain, NULL, &err), CPAM_UNKNOWN,
@@ -92,7 +47,7 @@ START_TEST(fault5_version_in_a_store_that_kept_none_is_not_believed)
     CPAM_AUTO(cpam_buf_clear) struct cpam_buf back = {0};
 
     wal_segment_file(SEGMENT, 3, 1);
-    push_new(SEGMENT);
+    push_ok(SEGMENT, false);
     self.bucket.keeping = STORE_KEEPS_NO_VERSIONS;
     ck_fails(wal_pull(self.repo, SEGMENT, &back, &err), CPAM_TRANSIENT, "kept none a moment ago",
              &err);
