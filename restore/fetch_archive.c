@@ -48,10 +48,9 @@ cluster_of(const struct fetch_request *request, struct repo *repo, uint64_t *sys
 }
 
 static enum cpam_status
-record_check(struct repo *repo, uint64_t sysid, struct cpam_err *err)
+record_check(struct repo *repo, uint64_t sysid, struct cluster_record *record, struct cpam_err *err)
 {
-    struct cluster_record record;
-    enum cpam_status status = cluster_record_get(repo, sysid, &record, err);
+    enum cpam_status status = cluster_record_get(repo, sysid, record, err);
 
     if (status != CPAM_NOT_FOUND)
         return status;
@@ -82,14 +81,53 @@ tell_gap(struct repo *repo, uint64_t sysid, const struct archive_name *name, boo
     return CPAM_OK;
 }
 
+/* No file has this segment: does something that is there say that there was one?  *err is set then. */
+static enum cpam_status
+segment_followed(struct repo *repo, const struct cluster_record *record,
+                 const struct archive_name *name, bool *more, struct cpam_err *err)
+{
+    struct timeline branch;
+    struct segment segment;
+
+    CPAM_TRY(wal_archive_later_exists(repo, record->sysid, name, more, err));
+    if (*more)
+    {
+        cpam_fail(err, CPAM_UNKNOWN, 0,
+                  "it is missing although later segments of its timeline are there");
+        return CPAM_OK;
+    }
+    CPAM_TRY(archive_name_segment(name, record->segment_size, &segment, err));
+    CPAM_TRY(
+        wal_archive_branch_later(repo, record->sysid, segment, record->segment_size, &branch, err));
+    *more = branch.id != 0;
+    if (*more)
+        cpam_fail(err, CPAM_UNKNOWN, 0,
+                  "it is missing although timeline %" PRIu32 " branched off in a later segment",
+                  branch.id);
+    return CPAM_OK;
+}
+
+static enum cpam_status
+history_followed(struct repo *repo, uint64_t sysid, const struct archive_name *name, bool *more,
+                 struct cpam_err *err)
+{
+    CPAM_TRY(wal_archive_timeline_known(repo, sysid, name->timeline, more, err));
+    if (*more)
+        cpam_fail(err, CPAM_UNKNOWN, 0,
+                  "it is missing although other files speak of timeline %" PRIu32,
+                  name->timeline.id);
+    return CPAM_OK;
+}
+
 /* wal_archive_get() found nothing: is that the end, or a hole?  *err says which, in any case. */
 static enum cpam_status
 tell_absence(struct repo *repo, uint64_t sysid, const struct archive_name *name,
              enum fetch_outcome *outcome, struct cpam_err *err)
 {
     bool more = false, aside = false, given_up = false;
+    struct cluster_record record;
 
-    CPAM_TRY(record_check(repo, sysid, err));
+    CPAM_TRY(record_check(repo, sysid, &record, err));
     CPAM_TRY(wal_archive_conflict(repo, sysid, name, err));
     CPAM_TRY(tell_gap(repo, sysid, name, &given_up, err));
     if (given_up)
@@ -110,23 +148,14 @@ tell_absence(struct repo *repo, uint64_t sysid, const struct archive_name *name,
     }
     switch (name->kind)
     {
-    case ARCHIVE_SEGMENT: CPAM_TRY(wal_archive_later_exists(repo, sysid, name, &more, err)); break;
-    case ARCHIVE_HISTORY:
-        CPAM_TRY(wal_archive_timeline_known(repo, sysid, name->timeline, &more, err));
-        break;
+    case ARCHIVE_SEGMENT: CPAM_TRY(segment_followed(repo, &record, name, &more, err)); break;
+    case ARCHIVE_HISTORY: CPAM_TRY(history_followed(repo, sysid, name, &more, err)); break;
     case ARCHIVE_BACKUP_HISTORY:
     case ARCHIVE_PARTIAL: break; /* nothing follows from these */
     }
     *outcome = more ? FETCH_HOLE : FETCH_ABSENT;
     if (!more)
         cpam_fail(err, CPAM_NOT_FOUND, 0, "it is not in the archive, and nothing after it is");
-    else if (name->kind == ARCHIVE_SEGMENT)
-        cpam_fail(err, CPAM_UNKNOWN, 0,
-                  "it is missing although later segments of its timeline are there");
-    else
-        cpam_fail(err, CPAM_UNKNOWN, 0,
-                  "it is missing although other files speak of timeline %" PRIu32,
-                  name->timeline.id);
     if (more)
         cpam_err_hint(
             err, "archive it again if any server still has it in pg_wal, or put that file into "

@@ -82,6 +82,12 @@ enum cpam_status wal_archive_later_exists(struct repo *repo, uint64_t sysid,
                                           const struct archive_name *name, bool *exists,
                                           struct cpam_err *err) CPAM_CHECK;
 
+/* A later timeline that branched off this one in a segment behind this (0: none): what lies between is
+   of its path too, so that without this segment nothing of it can be reached. */
+enum cpam_status wal_archive_branch_later(struct repo *repo, uint64_t sysid, struct segment segment,
+                                          uint32_t segment_size, struct timeline *branch,
+                                          struct cpam_err *err) CPAM_CHECK;
+
 /* Does the archive know this timeline although its .history is absent: a segment of it, or a
    history of a later timeline that names it?  (trap 25) */
 enum cpam_status wal_archive_timeline_known(struct repo *repo, uint64_t sysid,

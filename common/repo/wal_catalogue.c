@@ -148,12 +148,53 @@ wal_archive_timelines(struct repo *repo, uint64_t sysid, struct timeline *out, s
     return CPAM_OK;
 }
 
+/* true: that is enough */
+typedef bool (*history_fn)(void *arg, const struct history *history);
+
+/* The stored histories of timelines that came after this one. */
+static enum cpam_status
+each_later_history(struct repo *repo, uint64_t sysid, struct timeline timeline, history_fn fn,
+                   void *arg, struct cpam_err *err)
+{
+    CPAM_AUTO(free) struct timeline *later = calloc(HISTORY_ENTRIES_MAX, sizeof(*later));
+    struct gathering gathering = {later, HISTORY_ENTRIES_MAX, 0, true};
+
+    if (later == NULL)
+        return cpam_fail(err, CPAM_NO_MEMORY, 0, "no memory for the timelines");
+    CPAM_TRY(list_timelines(repo, sysid, &gathering, err));
+    for (size_t i = 0; i < gathering.count; i++)
+    {
+        CPAM_AUTO(history_free) struct history *history = NULL;
+
+        if (later[i].id <= timeline.id)
+            continue;
+        CPAM_TRY(wal_archive_history(repo, sysid, later[i], &history, err));
+        if (fn(arg, history))
+            return CPAM_OK;
+    }
+    return CPAM_OK;
+}
+
+struct naming
+{
+    struct timeline timeline;
+    bool found;
+};
+
+static bool
+names_it(void *arg, const struct history *history)
+{
+    struct naming *naming = arg;
+
+    naming->found = history_contains(history, naming->timeline);
+    return naming->found;
+}
+
 enum cpam_status
 wal_archive_timeline_known(struct repo *repo, uint64_t sysid, struct timeline timeline, bool *known,
                            struct cpam_err *err)
 {
-    CPAM_AUTO(free) struct timeline *later = NULL;
-    struct gathering gathering = {NULL, HISTORY_ENTRIES_MAX, 0, true};
+    struct naming naming = {timeline, false};
     char prefix[LAYOUT_KEY_MAX];
 
     *known = false;
@@ -161,21 +202,42 @@ wal_archive_timeline_known(struct repo *repo, uint64_t sysid, struct timeline ti
     CPAM_TRY(store_list(repo_store(repo), prefix, NULL, false, find_any, known, err));
     if (*known)
         return CPAM_OK;
-    later = calloc(gathering.cap, sizeof(*later));
-    if (later == NULL)
-        return cpam_fail(err, CPAM_NO_MEMORY, 0, "no memory for the timelines");
-    gathering.out = later;
-    CPAM_TRY(list_timelines(repo, sysid, &gathering, err));
-    for (size_t i = 0; i < gathering.count && !*known; i++)
-    {
-        CPAM_AUTO(history_free) struct history *history = NULL;
-
-        if (later[i].id <= timeline.id)
-            continue;
-        CPAM_TRY(wal_archive_history(repo, sysid, later[i], &history, err));
-        *known = history_contains(history, timeline);
-    }
+    CPAM_TRY(each_later_history(repo, sysid, timeline, names_it, &naming, err));
+    *known = naming.found;
     return CPAM_OK;
+}
+
+struct branching
+{
+    struct segment from;
+    uint32_t segment_size;
+    struct timeline branch; /* 0: none */
+};
+
+static bool
+branches_behind(void *arg, const struct history *history)
+{
+    struct branching *branching = arg;
+    struct lsn at;
+
+    /* in the segment of the switch itself the branch has a copy of what came before it */
+    if (!history_switch_point(history, branching->from.timeline, &at) ||
+        at.at / branching->segment_size <= branching->from.number)
+        return false;
+    branching->branch = history->timeline;
+    return true;
+}
+
+enum cpam_status
+wal_archive_branch_later(struct repo *repo, uint64_t sysid, struct segment segment,
+                         uint32_t segment_size, struct timeline *branch, struct cpam_err *err)
+{
+    struct branching branching = {segment, segment_size, {0}};
+    enum cpam_status status =
+        each_later_history(repo, sysid, segment.timeline, branches_behind, &branching, err);
+
+    *branch = branching.branch;
+    return status;
 }
 
 struct walking

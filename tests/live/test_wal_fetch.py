@@ -52,6 +52,27 @@ def test_F1_each_answer_in_each_state(t):
     world.back()
 
 
+def test_F1_the_end_of_a_timeline_that_another_goes_on_from_is_a_hole(t):
+    """The old primary died with its last segments, the new one had them by streaming and branched off
+    behind them: whoever replays towards it must not take their absence for the end."""
+    world = World(t)
+    names = world.begin(2)
+    world.primary.stop()
+    last = sorted(n for n in os.listdir(os.path.dirname(world.object(names[-1]))) if len(n) == 24)[-1]
+    lost, branch = next_name(last), next_name(last, 2)
+    recovery = world.directory("r", *RECOVERY, state=IN_ARCHIVE_RECOVERY)
+    standby = world.directory("s", *STANDBY, state=IN_ARCHIVE_RECOVERY)
+    for name in (lost, branch):
+        world.answers(recovery, name, 1)
+    switch = f"{int(branch[8:16], 16):X}/{(int(branch[16:], 16) << 20) + 0x28:X}"
+    history = workspace.write(os.path.join(world.primary.data, "pg_wal/00000002.history"),
+                              f"1\t{switch}\tno recovery target specified\n", 0o600)
+    t.exits(cpam.run("cpam-wal-push", history, config=world.config), 0)
+    world.answers(recovery, lost, 254, ["timeline 2 branched off in a later segment", "pg_wal"])
+    world.answers(recovery, branch, 1)  # timeline 2 has a copy of what it holds
+    world.answers(standby, lost, 1)  # it can be streamed
+
+
 def test_F1_a_repository_that_is_not_there_yet_is_no_absence(t):
     """An empty folder (a disk that is not mounted) has no file of the archive either."""
     world = World(t)

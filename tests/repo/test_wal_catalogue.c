@@ -115,6 +115,34 @@ START_TEST(trap25_lost_history_is_known_all_the_same)
 }
 END_TEST
 
+/* Timeline 3 came from 2 in segment 5, that from 1 at the very beginning of segment 3. */
+START_TEST(F1_a_branch_needs_what_lies_before_it)
+{
+    static const char history[] = "1\t0/300000\ta\n2\t0/500028\tb\n";
+    static const struct
+    {
+        uint32_t timeline, branch;
+        uint64_t number;
+    } rows[] = {{1, 3, 1}, {1, 3, 2}, {1, 0, 3}, {2, 3, 4}, {2, 0, 5}, {3, 0, 1}, {4, 0, 1}};
+    struct timeline branch;
+
+    wal_file("00000003.history", history, sizeof(history) - 1);
+    push_ok("00000003.history", false);
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+    {
+        struct segment segment = {{rows[i].timeline}, rows[i].number};
+
+        ck_ok(wal_archive_branch_later(self.repo, REPO_SYSID, segment, 1 << 20, &branch, &err),
+              &err);
+        ck_assert_msg(branch.id == rows[i].branch, "row %zu: %u", i, branch.id);
+    }
+    self.bucket.fail_all = CPAM_TRANSIENT;
+    ck_fails(wal_archive_branch_later(self.repo, REPO_SYSID, (struct segment){{1}, 1}, 1 << 20,
+                                      &branch, &err),
+             CPAM_TRANSIENT, "", &err);
+}
+END_TEST
+
 START_TEST(P6_trap28_an_upgraded_cluster_does_not_collide)
 {
     static const char name[] = "000000010000000000000003";
@@ -155,6 +183,7 @@ suite(void)
     tcase_add_test(tcase, P6_trap28_an_upgraded_cluster_does_not_collide);
     tcase_add_test(tcase, catalogue_tells_what_is_there);
     tcase_add_test(tcase, trap25_lost_history_is_known_all_the_same);
+    tcase_add_test(tcase, F1_a_branch_needs_what_lies_before_it);
     suite_add_tcase(suite, tcase);
     return suite;
 }
