@@ -105,7 +105,8 @@ run_again(struct worker *worker, struct asker *asker)
         answer(worker, asker, &err);
         return;
     }
-    if (queue_again(worker->queue, job, &asker->stamp, &fresh, &err) != CPAM_OK)
+    if (queue_again(worker->queue, job, &asker->stamp, worker->io->ops->monotonic(worker->io),
+                    &fresh, &err) != CPAM_OK)
     {
         answer(worker, asker, &err);
         return;
@@ -160,7 +161,7 @@ job_for(struct worker *worker, const char *name, const struct handoff_stamp *sta
              ((*out)->state == JOB_DURABLE && !handoff_stamp_same(&(*out)->stamp, stamp));
     if (!*fresh)
         return CPAM_OK;
-    return queue_again(queue, *out, stamp, out, err);
+    return queue_again(queue, *out, stamp, worker->io->ops->monotonic(worker->io), out, err);
 }
 
 static void

@@ -148,29 +148,6 @@ let_go(struct queue *queue, struct job *job)
         job_free(job, queue->spec.lanes);
 }
 
-enum cpam_status
-queue_again(struct queue *queue, struct job *old, const struct handoff_stamp *stamp,
-            struct job **out, struct cpam_err *err)
-{
-    bool there;
-    size_t at = place_of(queue, &old->name, &there);
-
-    CPAM_TRY(job_new(queue, &old->name, out, err));
-    (*out)->listed = old->listed;
-    (*out)->patient = old->failed != NULL && old->failed->status == CPAM_DEADLINE;
-    if (old->stamped && handoff_stamp_same(&old->stamp, stamp))
-    {
-        (*out)->stamped = true;
-        (*out)->stamp = *stamp;
-        for (size_t i = 0; i < queue->spec.lanes; i++)
-            if (old->shares[i].state == SHARE_DONE)
-                (*out)->shares[i].state = SHARE_DONE;
-    }
-    queue->jobs[at] = *out;
-    let_go(queue, old);
-    return CPAM_OK;
-}
-
 static bool
 may_take(const struct job *job, size_t lane)
 {
@@ -263,6 +240,30 @@ judge(const struct queue *queue, struct job *job, bool wrong, int64_t now)
             settle(job, JOB_ENOUGH, now);
         return;
     }
+}
+
+enum cpam_status
+queue_again(struct queue *queue, struct job *old, const struct handoff_stamp *stamp, int64_t now,
+            struct job **out, struct cpam_err *err)
+{
+    bool there;
+    size_t at = place_of(queue, &old->name, &there);
+
+    CPAM_TRY(job_new(queue, &old->name, out, err));
+    (*out)->listed = old->listed;
+    (*out)->patient = old->failed != NULL && old->failed->status == CPAM_DEADLINE;
+    if (old->stamped && handoff_stamp_same(&old->stamp, stamp))
+    {
+        (*out)->stamped = true;
+        (*out)->stamp = *stamp;
+        for (size_t i = 0; i < queue->spec.lanes; i++)
+            if (old->shares[i].state == SHARE_DONE)
+                (*out)->shares[i].state = SHARE_DONE;
+    }
+    queue->jobs[at] = *out;
+    let_go(queue, old);
+    judge(queue, *out, false, now); /* what is there may be enough: no share's end would tell */
+    return CPAM_OK;
 }
 
 void

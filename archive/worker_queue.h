@@ -80,10 +80,11 @@ enum cpam_status queue_add(struct queue *queue, const struct archive_name *name,
                            struct cpam_err *err) CPAM_CHECK;
 /*
  * A new run of a job that is over.  What old threads still do for it belongs to the old one, which
- * leaves the queue; repositories that have just the bytes of this stamp are not asked again.
+ * leaves the queue; repositories that have just the bytes of this stamp are not asked again, and
+ * where these are all it takes, the new one is over at once.
  */
 enum cpam_status queue_again(struct queue *queue, struct job *old,
-                             const struct handoff_stamp *stamp, struct job **out,
+                             const struct handoff_stamp *stamp, int64_t now, struct job **out,
                              struct cpam_err *err) CPAM_CHECK;
 
 /* The next one for this lane, whose share is running then; NULL: none.  ahead: also one that nobody
