@@ -71,8 +71,8 @@ enum cpam_status backlog_size(struct backlog *backlog, struct backlog_size *out,
                               struct cpam_err *err) CPAM_CHECK;
 
 /*
- * Push up to `most` entries (0: any number) into repo, until none is left, a push fails, or the
- * deadline has passed.  data: the data directory for entries without a copy (NULL: none).
+ * Push up to `most` entries (0: any number) into repo, until none is left, a push fails, or it is too
+ * late to begin another.  data: the data directory for entries without a copy (NULL: none).
  *
  * CPAM_OK also when time or `most` ended it, and when entries were passed over that can't be pushed
  * (damaged; other content there; no copy and nobody to read it from): these are logged.  Another
@@ -81,7 +81,8 @@ enum cpam_status backlog_size(struct backlog *backlog, struct backlog_size *out,
 struct repo;
 struct backlog_limits
 {
-    struct deadline deadline;
+    struct deadline begin; /* no entry is begun behind it */
+    struct deadline end;   /* of the one that was begun: as far behind as a large file takes */
     unsigned most;
 };
 enum cpam_status backlog_drain(struct backlog *backlog, struct repo *repo, const char *data,

@@ -168,7 +168,7 @@ struct draining
     struct backlog *backlog;
     struct repo *repo;
     const char *data;
-    struct deadline deadline;
+    const struct backlog_limits *limits;
     unsigned pushed, passed;
     /* Histories that were put: their entries go when the last segment of their timeline has gone. */
     char histories[HISTORIES_MAX][ARCHIVE_NAME_MAX];
@@ -192,7 +192,7 @@ drain_one(struct draining *draining, const struct archive_name *name, const char
     struct backlog *backlog = draining->backlog;
     bool was_there;
     enum cpam_status status =
-        read_entry(backlog, name, path, draining->data, draining->deadline, &item, err);
+        read_entry(backlog, name, path, draining->data, draining->limits->end, &item, err);
 
     if (status != CPAM_OK && status != CPAM_NO_MEMORY)
     {
@@ -215,15 +215,17 @@ drain_one(struct draining *draining, const struct archive_name *name, const char
 }
 
 static enum cpam_status
-drain_some(struct draining *draining, unsigned most, struct cpam_err *err)
+drain_some(struct draining *draining, struct cpam_err *err)
 {
-    while (most == 0 || draining->pushed < most)
+    const struct backlog_limits *limits = draining->limits;
+
+    while (limits->most == 0 || draining->pushed < limits->most)
     {
         CPAM_AUTO(free) char *path = NULL;
         struct archive_name name;
         bool any;
 
-        if (deadline_left(draining->backlog->io, draining->deadline) == 0)
+        if (deadline_left(draining->backlog->io, limits->begin) == 0)
             return CPAM_OK;
         CPAM_TRY(backlog_next(draining->backlog, &any, &name, &path, err));
         if (!any)
@@ -250,15 +252,13 @@ enum cpam_status
 backlog_drain(struct backlog *backlog, struct repo *repo, const char *data,
               const struct backlog_limits *limits, uint64_t *left, struct cpam_err *err)
 {
-    struct draining draining = {
-        .backlog = backlog, .repo = repo, .data = data, .deadline = limits->deadline};
+    struct draining draining = {.backlog = backlog, .repo = repo, .data = data, .limits = limits};
     struct deadline before = repo_store(repo)->deadline;
     struct cpam_err ignored;
 
-    draining.deadline = deadline_sooner(before, draining.deadline);
     backlog_rewind(backlog);
-    repo_store(repo)->deadline = draining.deadline;
-    enum cpam_status status = drain_some(&draining, limits->most, err);
+    repo_store(repo)->deadline = limits->end;
+    enum cpam_status status = drain_some(&draining, err);
     repo_store(repo)->deadline = before;
     for (size_t i = 0; i < draining.history_count && status == CPAM_OK; i++)
         status = backlog_done(backlog, draining.histories[i], err);

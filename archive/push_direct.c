@@ -16,7 +16,7 @@
 enum
 {
     DRAIN_MOST = 8, /* files of its backlog a repository gets beside the one asked for */
-    DRAIN_TIME = 2 * 1000 * 1000, /* us */
+    DRAIN_TIME = 2 * 1000 * 1000, /* us in which another of them is begun */
     GAP_PART = 4                  /* this part of the time is kept for the record of a gap */
 };
 
@@ -49,7 +49,8 @@ drain_some(void *arg, struct repo *repo, const struct repository_settings *which
     const struct push *push = arg;
     CPAM_AUTO(backlog_free) struct backlog *backlog = NULL;
     const struct backlog_limits limits = {
-        .deadline = deadline_sooner(push->deadline, deadline_after(push->io, DRAIN_TIME)),
+        .begin = deadline_sooner(push->deadline, deadline_after(push->io, DRAIN_TIME)),
+        .end = push->deadline,
         .most = DRAIN_MOST};
     struct cpam_err err;
     uint64_t left = 0;

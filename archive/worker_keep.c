@@ -145,7 +145,9 @@ keep_drain(struct worker *worker, struct lane_thread *thread, struct cpam_err *e
            enum cpam_status *status)
 {
     const struct repository_settings *which = thread->lane->which;
-    const struct backlog_limits limits = {.deadline = deadline_after(worker->io, DRAIN_TIME),
+    const struct backlog_limits limits = {.begin = deadline_after(worker->io, DRAIN_TIME),
+                                          .end =
+                                              deadline_after(worker->io, lane_drain_time(worker)),
                                           .most = DRAIN_MOST};
     CPAM_AUTO(backlog_free) struct backlog *backlog = NULL;
     struct archive_name name;
@@ -159,7 +161,7 @@ keep_drain(struct worker *worker, struct lane_thread *thread, struct cpam_err *e
     free(path);
     if (*status != CPAM_OK || !any)
         return false;
-    *status = lane_connect(worker, thread, limits.deadline, err);
+    *status = lane_connect(worker, thread, limits.begin, err);
     if (*status != CPAM_OK)
         return true;
     *status = backlog_drain(backlog, thread->connection.repo, worker->data, &limits, &left, err);

@@ -31,6 +31,19 @@ worker_pause(struct worker *worker, int64_t us)
                              worker->io->ops->monotonic(worker->io) + us);
 }
 
+/* A file that nobody waits for, over a link that may be slow. */
+static int64_t
+unhurried(const struct worker *worker, uint64_t size)
+{
+    return worker->settings->wal.push_timeout + (int64_t) (size / SLOW_LINK + 1) * 1000000;
+}
+
+int64_t
+lane_drain_time(const struct worker *worker)
+{
+    return DRAIN_TIME + unhurried(worker, worker->segment_size);
+}
+
 /* With the lock held.  The caller's time, so that he hears why it failed; more for what is large, or
    ran out of it before. */
 static struct deadline
@@ -47,7 +60,7 @@ time_for(const struct worker *worker, const struct job *job, uint64_t size)
         return deadline_after(worker->io,
                               left > 4 * ANSWER_MARGIN ? left - ANSWER_MARGIN : left - left / 4);
     }
-    return deadline_after(worker->io, timeout + (int64_t) (size / SLOW_LINK + 1) * 1000000);
+    return deadline_after(worker->io, unhurried(worker, size));
 }
 
 /* --- one file ------------------------------------------------------------------------------- */
@@ -326,7 +339,7 @@ drain(struct worker *worker, struct lane_thread *thread)
     if (lane->draining || now < lane->next_drain || now < lane->not_before)
         return false;
     lane->draining = true;
-    thread->hangs_at = now + DRAIN_TIME + WORKER_GRACE;
+    thread->hangs_at = now + lane_drain_time(worker) + WORKER_GRACE;
     pthread_mutex_unlock(&worker->lock);
     bool more = keep_drain(worker, thread, &err, &status);
     pthread_mutex_lock(&worker->lock);

@@ -23,7 +23,7 @@ enum
 {
     WORKER_THREADS = 16,        /* of a lane, at most; and eight for each of wal.push.workers */
     WORKER_HISTORIES = 8,       /* timelines whose history is known to be in a repository */
-    DRAIN_TIME = 30 * 1000000,  /* us of draining a backlog at a time */
+    DRAIN_TIME = 30 * 1000000,  /* us in which another entry of a backlog is begun */
     WORKER_GRACE = 10 * 1000000 /* us beyond its deadline, until a job is taken to hang for ever */
 };
 
@@ -114,6 +114,8 @@ void answer_all(struct worker *worker);
 
 /* worker_lane.c: until the worker stops. */
 void lane_run(struct worker *worker, struct lane_thread *thread);
+/* us that a thread may be draining a backlog for, with the entry that it began last. */
+int64_t lane_drain_time(const struct worker *worker);
 /* Connects the thread to its repository, or gives the connection this deadline. */
 enum cpam_status lane_connect(struct worker *worker, struct lane_thread *thread,
                               struct deadline deadline, struct cpam_err *err) CPAM_CHECK;

@@ -415,7 +415,7 @@ END_TEST
 START_TEST(P13_the_limits_end_it)
 {
     const struct backlog_limits two = {.most = 2};
-    const struct backlog_limits over = {.deadline = deadline_after(io_posix(), -1)};
+    const struct backlog_limits over = {.begin = deadline_after(io_posix(), -1)};
     uint64_t left;
 
     for (unsigned i = 1; i <= 5; i++)
@@ -426,6 +426,28 @@ START_TEST(P13_the_limits_end_it)
     ck_assert_uint_eq(left, 3);
     ck_assert(backlog_world_has(&w, 1, backlog_world_segment(2)));
     ck_assert(!backlog_world_has(&w, 1, backlog_world_segment(3)));
+}
+END_TEST
+
+/* When another one is begun is one matter, how long a large one takes over a slow link another. */
+START_TEST(P13_an_entry_that_was_begun_has_time_of_its_own)
+{
+    const struct backlog_limits late = {.begin = deadline_after(io_posix(), 60 * 1000000),
+                                        .end = deadline_after(io_posix(), -1)};
+    const struct backlog_limits early = {.begin = late.begin};
+    struct store *store = repo_store(repository_repo(w.opened[1]));
+    const struct deadline before = deadline_after(io_posix(), -1);
+    uint64_t left;
+
+    keep(1);
+    ck_fails(backlog_drain(backlog, repository_repo(w.opened[1]), NULL, &late, &left, &err),
+             CPAM_DEADLINE, "", &err);
+    ck_assert_uint_eq(left, 1);
+    store->deadline = before; /* of the file that was pushed before, and took all of it */
+    ck_ok(backlog_drain(backlog, repository_repo(w.opened[1]), NULL, &early, &left, &err), &err);
+    ck_assert_uint_eq(left, 0);
+    ck_assert(store->deadline.at == before.at);
+    store->deadline = (struct deadline){0};
 }
 END_TEST
 
@@ -492,6 +514,7 @@ suite(void)
     tcase_add_test(tcase, P13_a_damaged_copy_stays_and_stops_nothing);
     tcase_add_test(tcase, P13_other_content_in_the_repository_stays_and_is_not_overwritten);
     tcase_add_test(tcase, P13_the_limits_end_it);
+    tcase_add_test(tcase, P13_an_entry_that_was_begun_has_time_of_its_own);
     tcase_add_test(tcase, P13_strays_are_no_entries_and_old_temporaries_go);
     tcase_add_test(tcase, P13_an_entry_that_is_gone_is_passed);
     suite_add_tcase(suite, tcase);
