@@ -106,6 +106,20 @@ look_ahead(struct serving *serving)
     pthread_mutex_unlock(&worker->lock);
 }
 
+/* Without a look at what is .ready, what is durable is done with once it has been told; what failed is
+   asked for again. */
+static void
+forget_durable(struct serving *serving)
+{
+    struct queue *queue = serving->worker.queue;
+
+    pthread_mutex_lock(&serving->worker.lock);
+    for (size_t i = 0; i < queue_count(queue); i++)
+        queue_at(queue, i)->listed = queue_at(queue, i)->state != JOB_DURABLE;
+    queue_prune(queue);
+    pthread_mutex_unlock(&serving->worker.lock);
+}
+
 /* --- when it is over -------------------------------------------------------------------------- */
 
 /* Does a thread hang in what has no end?  The next question starts another worker. */
@@ -205,6 +219,8 @@ serve(struct serving *serving, struct cpam_err *err)
     {
         if (serving->worker.settings->wal.push_ahead > 0)
             look_ahead(serving);
+        else
+            forget_durable(serving);
         CPAM_TRY(step(serving, err));
     }
     return CPAM_OK;

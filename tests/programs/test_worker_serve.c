@@ -312,6 +312,30 @@ START_TEST(a_file_that_is_replaced_is_asked_about_again)
 }
 END_TEST
 
+/* What is durable and told is forgotten: it is asked of the repository again, which has lost it. */
+START_TEST(P9_without_looking_ahead_nothing_is_remembered)
+{
+    struct caller caller = {0};
+    char command[300];
+
+    make_world("");
+    w.settings->wal.push_ahead = 0;
+    (void) backlog_world_file(&w, 1, 1);
+    start_worker();
+    ask(&caller, 1);
+    ck_assert_msg(caller.durable == 1, "%s", caller.err.text);
+    snprintf(command, sizeof(command), "find %s/good -name %s -delete", fixture_dir,
+             backlog_world_segment(1));
+    ck_assert_int_eq(system(command), 0);
+    ck_assert(!backlog_world_has(&w, 0, backlog_world_segment(1)));
+    ask(&caller, 1);
+    ck_assert_msg(caller.durable == 2, "%s", caller.err.text);
+    ck_assert(backlog_world_has(&w, 0, backlog_world_segment(1)));
+    end_worker();
+    backlog_world_end(&w);
+}
+END_TEST
+
 Suite *
 suite(void)
 {
@@ -322,6 +346,7 @@ suite(void)
     tcase_add_test(all, callers_lanes_and_the_backlog_share_one_queue);
     tcase_add_test(all, P13_a_lane_that_fails_leaves_its_share_in_the_backlog);
     tcase_add_test(all, a_file_that_is_replaced_is_asked_about_again);
+    tcase_add_test(all, P9_without_looking_ahead_nothing_is_remembered);
     suite_add_tcase(suite, all);
     return suite;
 }
