@@ -308,7 +308,10 @@ class Connection:
         if request.headers.get("expect", "").lower() == "100-continue" and self.server.continues:
             self.sock.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
         parts, have = [self.rest], len(self.rest)
+        broken = self.server.upload(request)
         while have < size:
+            if broken and have >= size // 2:  # "reset" or "stall", with half of the body on its way
+                getattr(self, broken)()
             data = self.sock.recv(1 << 18)
             if not data:
                 raise Gone
@@ -529,7 +532,8 @@ class Connection:
 
 
 class Server:
-    """endpoint; store; requests (all that came); fault (see above); clock (seconds it is ahead);
+    """endpoint; store; requests (all that came); fault (see above); upload (request -> "reset", "stall"
+    or None: what a body meets half-way); clock (seconds it is ahead);
     continues (answers "Expect: 100-continue"); digests (those it looks at); before (a function of each
     request that is called before it is answered, and may wait)."""
 
@@ -540,6 +544,7 @@ class Server:
         for name in versioned:
             self.store.buckets[name] = Bucket(True)
         self.fault = fault or (lambda request, server: None)
+        self.upload = lambda request: None
         self.requests, self.faults = [], 0
         self.lock, self.ended = threading.Lock(), threading.Event()
         self.stall_handshake, self.clock, self.continues = False, 0.0, True

@@ -83,6 +83,32 @@ def test_F1_P11_a_get_delivers_everything_or_says_why_not_within_its_deadline(t)
         t.equal(got, body if status == "ok" else None, what)
 
 
+def test_P11_an_upload_that_is_cut_or_not_taken_half_way(t):
+    """More than any socket holds: the client is still sending."""
+    for secure in (False, True):
+        server = peer.start(t, secure=secure)
+        path, body = peer.file(t, "body", 24_000_000)
+        for number, (fault, times, status) in enumerate((("reset", 1, "ok"), ("stall", None, "deadline"),
+                                                         ("reset", None, "deadline"))):
+            key, left = f"{KEY}{number}", [times]
+
+            def upload(request, fault=fault, key=key, left=left):
+                if request.method != "PUT" or request.key != key or left[0] == 0:
+                    return None
+                left[0] = left[0] and left[0] - 1
+                return fault
+
+            server.upload = upload
+            what = f"a put that meets {fault} half-way, {'TLS' if secure else 'plain'}"
+            answer = peer.drive(server.endpoint, "put", key, path, ca=server.ca,
+                                deadline=deadline_for(status))
+            peer.expect(t, answer, status, what=what)
+            if status == "deadline":
+                peer.in_time(t, answer, what)
+            versions = server.store.buckets["cpam"].objects.get(key, [])
+            t.equal([version.body == body for version in versions], [True] * (status == "ok"), what)
+
+
 def test_F1_a_short_answer_to_a_range_is_found(t):
     server, _, body = stored(t)
     answer, got = get(t, server, 1000, 5000)
