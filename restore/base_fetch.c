@@ -96,6 +96,27 @@ choose_sysid(const struct base_fetch *self, uint64_t *out, struct cpam_err *err)
     return CPAM_OK;
 }
 
+/* What recovery can reach: with the WAL of every repository that its restore_command will read from. */
+static enum cpam_status
+read_archive(struct base_fetch *self, uint64_t sysid, struct cpam_err *err)
+{
+    struct restore_source *source = &self->source;
+    struct restore_feeds feeds = {.repos = {source->repo}, .count = 1};
+
+    if (self->settings.repo == NULL && self->options->as_of == NULL)
+        restore_feeds_open(self->cli, &self->candidates, source, &feeds);
+    enum cpam_status status = recovery_archive_read(feeds.repos, feeds.count, sysid,
+                                                    source->backups, &self->archive, err);
+    size_t count = feeds.count;
+    restore_feeds_close(&feeds);
+    if (status == CPAM_OK || count == 1 || !restore_source_failed(status))
+        return status;
+    cpam_log(LOG_WARNING, "the plan is made with the WAL of repository \"%s\" alone: %s",
+             repo_name(source->repo), err->text);
+    self->cli->attention = true;
+    return recovery_archive_read(&source->repo, 1, sysid, source->backups, &self->archive, err);
+}
+
 static enum cpam_status
 plan_from(struct base_fetch *self, const struct repository_settings *which, struct cpam_err *err)
 {
@@ -105,7 +126,7 @@ plan_from(struct base_fetch *self, const struct repository_settings *which, stru
 
     CPAM_TRY(restore_source_open(self->cli, which, options->accept_end, source, err));
     CPAM_TRY(choose_sysid(self, &sysid, err));
-    CPAM_TRY(recovery_archive_read(source->repo, sysid, source->backups, &self->archive, err));
+    CPAM_TRY(read_archive(self, sysid, err));
     CPAM_TRY(target_select(recovery_archive_map(self->archive), &self->target, &self->plan, err));
     CPAM_TRY(restore_places_new(self->cli->io, self->cli->argv[0], &self->places, err));
     return restore_survey_read(source->repo, self->plan.backup, self->places, &self->choice,
@@ -145,8 +166,10 @@ choose_plan(struct base_fetch *self, struct cpam_err *err)
     for (size_t i = 0; i < candidates->plan; i++)
     {
         struct cpam_err why;
-        enum cpam_status status = plan_from(self, candidates->items[i], &why);
 
+        if (i > 0)
+            read_from(self, candidates->items[i], silent ? CPAM_TRANSIENT : CPAM_CORRUPT);
+        enum cpam_status status = plan_from(self, candidates->items[i], &why);
         if (status == CPAM_OK)
         {
             self->chosen = i;
@@ -155,10 +178,10 @@ choose_plan(struct base_fetch *self, struct cpam_err *err)
                 self->cli->attention = true;
                 cpam_log(LOG_WARNING, "the restore is made from the next repository, \"%s\"",
                          candidates->items[i]->name);
-                read_from(self, candidates->items[i], silent ? CPAM_TRANSIENT : CPAM_CORRUPT);
             }
             return CPAM_OK;
         }
+        self->settings.repo = self->cli->repo;
         /* one that can't even be opened is as good as silent: recovery could not use it either */
         silent = silent && (restore_source_silent(status) || self->source.repo == NULL);
         forget_plan(self);

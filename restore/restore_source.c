@@ -7,6 +7,11 @@
 
 #include "base/log.h"
 
+enum
+{
+    FEED_OPENS = 20 * 1000000 /* us */
+};
+
 enum cpam_status
 restore_candidates(const struct cli *cli, const char *as_of, struct restore_candidates *out,
                    struct cpam_err *err)
@@ -86,6 +91,46 @@ restore_source_close(struct restore_source *source)
     backup_list_free(source->backups);
     repository_free(source->repository);
     *source = (struct restore_source){0};
+}
+
+/* One that is not the source's: what it adds is WAL, so it has not long to answer. */
+static void
+feed_open(struct cli *cli, const struct repository_settings *which, struct restore_feeds *feeds)
+{
+    const struct repository_purpose purpose = {.for_read = true};
+    struct repository *opened = NULL;
+    struct cpam_err why;
+
+    if (repository_open(cli->io, cli->settings, which, purpose, deadline_after(cli->io, FEED_OPENS),
+                        &opened, &why) != CPAM_OK)
+    {
+        cpam_log(LOG_WARNING,
+                 "whether repository \"%s\" has WAL that the others lack can't be told: %s",
+                 which->name, why.text);
+        cli->attention |= which->required && strcmp(cli->settings->wal.acknowledge, "all") != 0;
+        return;
+    }
+    feeds->opened[feeds->opened_count++] = opened;
+    feeds->repos[feeds->count] = repository_repo(opened);
+    repo_store(feeds->repos[feeds->count++])->deadline = (struct deadline){0};
+}
+
+void
+restore_feeds_open(struct cli *cli, const struct restore_candidates *candidates,
+                   const struct restore_source *source, struct restore_feeds *out)
+{
+    *out = (struct restore_feeds){.repos = {source->repo}, .count = 1};
+    for (size_t i = 0; i < candidates->count; i++)
+        if (candidates->items[i] != source->which)
+            feed_open(cli, candidates->items[i], out);
+}
+
+void
+restore_feeds_close(struct restore_feeds *feeds)
+{
+    for (size_t i = 0; i < feeds->opened_count; i++)
+        repository_free(feeds->opened[i]);
+    *feeds = (struct restore_feeds){.count = 0};
 }
 
 enum cpam_status

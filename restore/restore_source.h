@@ -3,8 +3,8 @@
  *
  * --repo names one, and then there is no other; so does --as-of, which looks into one bucket's past.
  * Else the required ones come in the order of the configuration.  Those that are not required may lag
- * behind what PostgreSQL was told is archived: where the recovery ends is theirs to say only by --repo,
- * but the very same backup may come from them as well.
+ * behind what PostgreSQL was told is archived: a plan is theirs to make only by --repo, but the very same
+ * backup may come from them as well, and so may any WAL.
  */
 #ifndef CPAM_RESTORE_RESTORE_SOURCE_H
 #define CPAM_RESTORE_RESTORE_SOURCE_H
@@ -40,6 +40,22 @@ enum cpam_status restore_source_open(struct cli *cli, const struct repository_se
                                      bool accept_loss, struct restore_source *out,
                                      struct cpam_err *err) CPAM_CHECK;
 void restore_source_close(struct restore_source *source);
+
+/*
+ * The repositories that recovery will read WAL from: the source, and every other candidate that answers
+ * now.  Of one that does not it can't be said what it has besides: a warning, and where PostgreSQL is
+ * told of success before every required one has a file (wal.push.acknowledge), cli->attention.
+ */
+struct restore_feeds
+{
+    struct repo *repos[SETTINGS_REPOSITORIES_MAX]; /* the source's first */
+    size_t count;
+    struct repository *opened[SETTINGS_REPOSITORIES_MAX]; /* all but the source's */
+    size_t opened_count;
+};
+void restore_feeds_open(struct cli *cli, const struct restore_candidates *candidates,
+                        const struct restore_source *source, struct restore_feeds *out);
+void restore_feeds_close(struct restore_feeds *feeds);
 
 /* The very backup that was planned, in another repository.  CPAM_NOT_FOUND: it is not there. */
 enum cpam_status restore_source_find(const struct restore_source *source,

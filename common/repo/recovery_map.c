@@ -22,6 +22,7 @@ struct recovery_archive
     size_t run_cap;
     struct gap *gaps;
     size_t gap_cap;
+    size_t listed_from; /* the first run of the listing at hand: those before are others' */
 };
 
 /* What was read and is wrong; what could not be read is another matter. */
@@ -57,12 +58,12 @@ on_segment(void *arg, struct segment segment, uint64_t object_size, int64_t modi
            struct cpam_err *err)
 {
     struct recovery_archive *self = arg;
-    struct wal_run *last = self->map.run_count == 0 ? NULL : &self->runs[self->map.run_count - 1];
+    struct wal_run *last =
+        self->map.run_count == self->listed_from ? NULL : &self->runs[self->map.run_count - 1];
 
     (void) object_size;
     (void) modified;
-    if (last != NULL && last->timeline.id == segment.timeline.id &&
-        segment.number <= last->last + 1)
+    if (last != NULL && segment.number <= last->last + 1)
     {
         if (segment.number > last->last)
             last->last = segment.number;
@@ -94,32 +95,76 @@ on_gap(void *arg, const struct gap *gap, struct cpam_err *err)
     return CPAM_OK;
 }
 
+/* *doubtful: there is one, and it is not genuine. */
 static enum cpam_status
-timeline_read(struct repo *repo, struct recovery_archive *self, struct timeline timeline,
-              uint64_t from, struct cpam_err *err)
+history_read(struct repo *repo, struct recovery_archive *self, struct timeline timeline,
+             bool *doubtful, struct cpam_err *err)
 {
-    struct segment first = {timeline, from};
+    struct history *history = NULL;
 
-    if (timeline.id != 1)
+    if (timeline.id == 1 || recovery_archive_history(self, timeline) != NULL)
+        return CPAM_OK;
+    enum cpam_status status = wal_archive_history(repo, self->map.sysid, timeline, &history, err);
+    if (status == CPAM_OK)
+        self->histories[self->map.history_count++] = history;
+    *doubtful |= not_genuine(status);
+    if (not_genuine(status))
+        cpam_log(LOG_WARNING,
+                 "timeline %u can't be recovered along with what repository \"%s\" has: %s",
+                 timeline.id, repo_name(repo), err->text);
+    return not_genuine(status) || status == CPAM_NOT_FOUND ? CPAM_OK : status;
+}
+
+static int
+by_first(const void *a, const void *b)
+{
+    uint64_t left = ((const struct wal_run *) a)->first,
+             right = ((const struct wal_run *) b)->first;
+
+    return left < right ? -1 : left > right;
+}
+
+/* Runs of one timeline, of several repositories, become those of all of them together. */
+static void
+runs_join(struct recovery_archive *self, size_t from)
+{
+    size_t kept = from;
+
+    if (self->map.run_count == from)
+        return;
+    qsort(self->runs + from, self->map.run_count - from, sizeof(*self->runs), by_first);
+    for (size_t i = from + 1; i < self->map.run_count; i++)
     {
-        struct history *history = NULL;
-        enum cpam_status status =
-            wal_archive_history(repo, self->map.sysid, timeline, &history, err);
+        const struct wal_run *run = &self->runs[i];
 
-        if (status == CPAM_OK)
-            self->histories[self->map.history_count++] = history;
-        else if (not_genuine(status))
-        {
-            cpam_log(LOG_WARNING, "timeline %u can't be recovered along: %s", timeline.id,
-                     err->text);
-            self->map.doubtful = timeline; /* they come in ascending order */
-        }
-        else if (status != CPAM_NOT_FOUND)
-            return status;
+        if (run->first > self->runs[kept].last + 1)
+            self->runs[++kept] = *run;
+        else if (run->last > self->runs[kept].last)
+            self->runs[kept].last = run->last;
     }
-    CPAM_TRY(gap_list(repo, self->map.sysid, timeline, on_gap, self, err));
-    return wal_archive_segments(repo, self->map.sysid, first, self->map.segment_size, on_segment,
-                                self, err);
+    self->map.run_count = kept + 1;
+}
+
+static enum cpam_status
+timeline_read(struct repo *const *repos, size_t repo_count, struct recovery_archive *self,
+              struct timeline timeline, uint64_t from, struct cpam_err *err)
+{
+    const struct segment first = {timeline, from};
+    const size_t begin = self->map.run_count;
+    bool doubtful = false;
+
+    for (size_t i = 0; i < repo_count; i++)
+    {
+        CPAM_TRY(history_read(repos[i], self, timeline, &doubtful, err));
+        CPAM_TRY(gap_list(repos[i], self->map.sysid, timeline, on_gap, self, err));
+        self->listed_from = self->map.run_count;
+        CPAM_TRY(wal_archive_segments(repos[i], self->map.sysid, first, self->map.segment_size,
+                                      on_segment, self, err));
+    }
+    if (doubtful && recovery_archive_history(self, timeline) == NULL)
+        self->map.doubtful = timeline; /* they come in ascending order */
+    runs_join(self, begin);
+    return CPAM_OK;
 }
 
 /* In front of the segment in which a timeline forked off, a run ends: what the old timeline went on
@@ -152,27 +197,45 @@ runs_cut(struct recovery_archive *self, struct cpam_err *err)
     return CPAM_OK;
 }
 
+/* Of the first repository that has it.  CPAM_NOT_FOUND: none has one that is genuine. */
+static enum cpam_status
+segment_created(struct repo *const *repos, size_t repo_count, uint64_t sysid, const char *name,
+                int64_t *created, struct cpam_err *err)
+{
+    for (size_t i = 0; i < repo_count; i++)
+    {
+        struct object_header header;
+        enum cpam_status status = wal_archive_header(repos[i], sysid, name, &header, err);
+
+        if (status == CPAM_OK)
+            *created = header.created;
+        if (status == CPAM_OK || (status != CPAM_NOT_FOUND && !not_genuine(status)))
+            return status;
+        if (not_genuine(status))
+            cpam_log(LOG_WARNING, "WAL segment %s is taken for missing from repository \"%s\": %s",
+                     name, repo_name(repos[i]), err->text);
+    }
+    return cpam_fail(err, CPAM_NOT_FOUND, 0, "WAL segment %s is in no repository", name);
+}
+
 /*
  * No commit in a run is later than its last segment was archived.  A segment that is not genuine
  * is as good as not there: what lies in front of it can be reached all the same, and cpam-wal-fetch
  * lets no recovery go past it.
  */
 static enum cpam_status
-run_end_read(struct repo *repo, const struct recovery_archive *self, struct wal_run *run,
-             bool *empty, struct cpam_err *err)
+run_end_read(struct repo *const *repos, size_t repo_count, const struct recovery_archive *self,
+             struct wal_run *run, bool *empty, struct cpam_err *err)
 {
     for (;; run->last--)
     {
-        struct object_header header;
         char name[SEGMENT_NAME_MAX];
 
         segment_format((struct segment){run->timeline, run->last}, self->map.segment_size, name);
-        enum cpam_status status = wal_archive_header(repo, self->map.sysid, name, &header, err);
-        if (status == CPAM_OK)
-            run->last_created = header.created;
-        if (!not_genuine(status))
+        enum cpam_status status =
+            segment_created(repos, repo_count, self->map.sysid, name, &run->last_created, err);
+        if (status != CPAM_NOT_FOUND)
             return status;
-        cpam_log(LOG_WARNING, "WAL segment %s is taken for missing: %s", name, err->text);
         *empty = run->last == run->first;
         if (*empty)
             return CPAM_OK;
@@ -180,7 +243,8 @@ run_end_read(struct repo *repo, const struct recovery_archive *self, struct wal_
 }
 
 static enum cpam_status
-run_ends_read(struct repo *repo, struct recovery_archive *self, struct cpam_err *err)
+run_ends_read(struct repo *const *repos, size_t repo_count, struct recovery_archive *self,
+              struct cpam_err *err)
 {
     size_t kept = 0;
 
@@ -188,7 +252,7 @@ run_ends_read(struct repo *repo, struct recovery_archive *self, struct cpam_err 
     {
         bool empty = false;
 
-        CPAM_TRY(run_end_read(repo, self, &self->runs[i], &empty, err));
+        CPAM_TRY(run_end_read(repos, repo_count, self, &self->runs[i], &empty, err));
         if (!empty)
             self->runs[kept++] = self->runs[i];
     }
@@ -218,9 +282,44 @@ backups_look(const struct backup_list *list, uint64_t sysid, uint32_t *segment_s
     return found;
 }
 
+/* The timelines of all of them, each once, in ascending order. */
+static enum cpam_status
+timelines_read(struct repo *const *repos, size_t repo_count, uint64_t sysid, struct timeline *out,
+               size_t *count, struct cpam_err *err)
+{
+    CPAM_AUTO(free) struct timeline *some = calloc(TIMELINES_MAX, sizeof(*some));
+
+    if (some == NULL)
+        return cpam_fail(err, CPAM_NO_MEMORY, 0, "out of memory for timelines");
+    *count = 0;
+    for (size_t i = 0; i < repo_count; i++)
+    {
+        size_t more = 0;
+
+        CPAM_TRY(wal_archive_timelines(repos[i], sysid, some, TIMELINES_MAX, &more, err));
+        for (size_t k = 0; k < more; k++)
+        {
+            size_t at = *count;
+
+            while (at > 0 && out[at - 1].id > some[k].id)
+                at--;
+            if (at > 0 && out[at - 1].id == some[k].id)
+                continue;
+            if (*count == TIMELINES_MAX)
+                return cpam_fail(err, CPAM_INVALID, 0, "there are more than %d timelines",
+                                 TIMELINES_MAX);
+            memmove(out + at + 1, out + at, (*count - at) * sizeof(*out));
+            out[at] = some[k];
+            ++*count;
+        }
+    }
+    return CPAM_OK;
+}
+
 enum cpam_status
-recovery_archive_read(struct repo *repo, uint64_t sysid, const struct backup_list *backups,
-                      struct recovery_archive **out, struct cpam_err *err)
+recovery_archive_read(struct repo *const *repos, size_t repo_count, uint64_t sysid,
+                      const struct backup_list *backups, struct recovery_archive **out,
+                      struct cpam_err *err)
 {
     CPAM_AUTO(recovery_archive_free) struct recovery_archive *self = calloc(1, sizeof(*self));
     CPAM_AUTO(free) struct timeline *timelines = calloc(TIMELINES_MAX, sizeof(*timelines));
@@ -232,14 +331,14 @@ recovery_archive_read(struct repo *repo, uint64_t sysid, const struct backup_lis
     self->map.sysid = sysid;
     if (!backups_look(backups, sysid, &self->map.segment_size, &first))
         return cpam_fail(err, CPAM_UNREACHABLE, 0, "the repository holds no backup");
-    CPAM_TRY(wal_archive_timelines(repo, sysid, timelines, TIMELINES_MAX, &count, err));
+    CPAM_TRY(timelines_read(repos, repo_count, sysid, timelines, &count, err));
     self->histories = calloc(count + 1, sizeof(struct history *));
     if (self->histories == NULL)
         return cpam_fail(err, CPAM_NO_MEMORY, 0, "out of memory for what the archive holds");
     for (size_t i = 0; i < count; i++)
-        CPAM_TRY(timeline_read(repo, self, timelines[i], first, err));
+        CPAM_TRY(timeline_read(repos, repo_count, self, timelines[i], first, err));
     CPAM_TRY(runs_cut(self, err));
-    CPAM_TRY(run_ends_read(repo, self, err));
+    CPAM_TRY(run_ends_read(repos, repo_count, self, err));
     self->map.backups = backups->items;
     self->map.backup_count = backups->count;
     self->map.histories = self->histories;

@@ -1,8 +1,9 @@
 /*
- * recovery_map.h - what one repository holds for a recovery, gathered for target_select().
+ * recovery_map.h - what a recovery can be fed with, gathered for target_select().
  *
- * Backups come from the list (kept: must outlive this); histories and runs of WAL are read from the
- * archive, from the segment of the oldest backup's start on.  One request a folder of segments, and
+ * Backups come from the list of one repository (kept: must outlive this); histories and runs of WAL
+ * are those of all repositories that the recovery will read from, from the segment of the oldest
+ * backup's start on: where wal.push.acknowledge is content with some of them, none need have all.  One request a folder of segments, and
  * one for each run's end.
  */
 #ifndef CPAM_REPO_RECOVERY_MAP_H
@@ -13,8 +14,9 @@
 
 struct recovery_archive;
 
-/* Only what belongs to the system identifier.  CPAM_UNREACHABLE if the list has no such backup. */
-enum cpam_status recovery_archive_read(struct repo *repo, uint64_t sysid,
+/* Only what belongs to the system identifier.  repos: the first one decides where they contradict each
+   other.  CPAM_UNREACHABLE if the list has no such backup. */
+enum cpam_status recovery_archive_read(struct repo *const *repos, size_t repo_count, uint64_t sysid,
                                        const struct backup_list *backups,
                                        struct recovery_archive **out,
                                        struct cpam_err *err) CPAM_CHECK;

@@ -77,6 +77,31 @@ def test_D3_trap4_the_first_repository_is_away_before_and_during_a_restore(t):
     t.lacks(settings_of(data), ["--repo"])
 
 
+@tap.limit(600)
+def test_T1_T2_a_timeline_that_only_the_second_repository_has(t):
+    """One acknowledgement was enough, and the first repository was away when another server took over:
+    the latest is what any of them has, and nobody has drained what waits for the first."""
+    world = filled(t, wal={"spool": workspace.folder(f"{t.folder()}/spool", 0o700),
+                           "push": {"mode": "direct", "timeout": "60s", "acknowledge": "any"}})
+    os.rename(f"{t.folder()}/primary", f"{t.folder()}/away")
+    world.pg.stop()
+    workspace.write(f"{world.pg.data}/standby.signal", "")
+    world.pg.start()
+    world.pg.promote()
+    world.insert(3)
+    world.archived()
+    world.pg.stop("immediate")
+    os.rename(f"{t.folder()}/away", f"{t.folder()}/primary")
+    t.true(not objects(t, "primary", "/00000002"), "timeline 2 is not in the first repository")
+    result, data = world.fetch("--latest")
+    t.holds(result.out, ['of repository "primary"', "timeline       2"])
+    opens(t, data, "1 2 3")
+    # while the second is away, what it has besides can't be known: said, and told by the exit status
+    os.rename(f"{t.folder()}/second", f"{t.folder()}/away")
+    result, _ = world.fetch("--latest", "--dry-run", code=3)
+    t.holds(result.err, ['whether repository "second" has WAL that the others lack'])
+
+
 KINDS = [  # part of the path, where in it, what the restore says and does
     ("/pack/", 0.5, ['pack "backup/', 'going on with repository "second"']),
     ("/pack/", 0.0, ['pack "backup/', 'going on with repository "second"']),

@@ -55,7 +55,8 @@ look(struct archive *self)
     struct cpam_err err;
 
     recovery_archive_free(self->archive);
-    ck_ok(recovery_archive_read(self->repo.repo, REPO_SYSID, &self->backups, &self->archive, &err),
+    ck_ok(recovery_archive_read(&self->repo.repo, 1, REPO_SYSID, &self->backups, &self->archive,
+                                &err),
           &err);
     self->map = recovery_archive_map(self->archive);
 }
@@ -97,6 +98,126 @@ START_TEST(T2_a_run_ends_in_front_of_a_fork)
     run_is(&self, 0, 1, 2);
     run_is(&self, 1, 3, 4);
     end(&self);
+}
+END_TEST
+
+/* --- two repositories that have not the same ---------------------------------------------------- */
+
+static struct repo_fixture second;
+
+static void
+second_begin(const struct archive *self)
+{
+    struct cluster_record record = {REPO_SYSID, 15, (uint32_t) MIB};
+    struct cpam_err err;
+
+    memory_bucket_init(&second.bucket);
+    second.opener = memory_opener(&second.bucket, io_posix());
+    second.settings = self->repo.settings;
+    second.settings.name = "second";
+    second.settings.opener = &second.opener;
+    second.keyring = self->repo.keyring;
+    ck_ok(repo_create(io_posix(), &second.settings, second.keyring, &err), &err);
+    repo_fixture_open(&second);
+    ck_ok(cluster_record_put(second.repo, &record, &err), &err);
+}
+
+static void
+second_push(uint32_t timeline, uint64_t number)
+{
+    uint8_t *data = wal_bytes(REPO_SYSID, timeline, number * MIB, (uint32_t) MIB, 7);
+    char name[SEGMENT_NAME_MAX];
+    struct cpam_err err;
+    bool was_there;
+
+    segment_format((struct segment){{timeline}, number}, (uint32_t) MIB, name);
+    wal_file(name, data, MIB);
+    free(data);
+    ck_ok(wal_push(second.repo, name, REPO_SYSID, &was_there, &err), &err);
+}
+
+static enum cpam_status
+look_at_both(struct archive *self, struct cpam_err *err)
+{
+    struct repo *const repos[] = {self->repo.repo, second.repo};
+
+    recovery_archive_free(self->archive);
+    self->archive = NULL;
+    CPAM_TRY(recovery_archive_read(repos, 2, REPO_SYSID, &self->backups, &self->archive, err));
+    self->map = recovery_archive_map(self->archive);
+    return CPAM_OK;
+}
+
+static void
+second_end(struct archive *self)
+{
+    repo_free(second.repo);
+    memory_bucket_clear(&second.bucket);
+    end(self);
+}
+
+static void
+span_is(const struct archive *self, size_t i, uint32_t timeline, uint64_t first, uint64_t last)
+{
+    ck_assert_uint_lt(i, self->map->run_count);
+    ck_assert_uint_eq(self->map->runs[i].timeline.id, timeline);
+    ck_assert_uint_eq(self->map->runs[i].first, first);
+    ck_assert_uint_eq(self->map->runs[i].last, last);
+    ck_assert_int_gt(self->map->runs[i].last_created, 0);
+}
+
+/* acknowledge: any, and a failover while the first was away: the new timeline is in the second. */
+START_TEST(T1_T2_what_either_repository_has_counts)
+{
+    static struct archive self;
+    struct cpam_err err;
+    bool was_there;
+
+    begin(&self);
+    second_begin(&self);
+    second_push(1, 3); /* in both */
+    second_push(1, 5);
+    second_push(1, 7);
+    ck_ok(look_at_both(&self, &err), &err);
+    ck_assert_uint_eq(self.map->run_count, 2);
+    span_is(&self, 0, 1, 1, 5);
+    span_is(&self, 1, 1, 7, 7);
+    /* one that is not genuine in the one is taken from the other */
+    for (size_t i = 0; i < self.repo.bucket.count; i++)
+        if (strstr(self.repo.bucket.objects[i].key, "000000010000000000000004") != NULL)
+            self.repo.bucket.objects[i].versions[0].data[40] ^= 1;
+    wal_file("00000002.history", "1\t0/700100\tx\n", 13);
+    ck_ok(wal_push(second.repo, "00000002.history", REPO_SYSID, &was_there, &err), &err);
+    second_push(2, 7);
+    second_push(2, 8);
+    ck_ok(look_at_both(&self, &err), &err);
+    ck_assert_uint_eq(self.map->history_count, 1);
+    ck_assert_uint_eq(self.map->run_count, 3);
+    span_is(&self, 0, 1, 1, 5);
+    span_is(&self, 1, 1, 7, 7);
+    span_is(&self, 2, 2, 7, 8);
+    second.bucket.fail_all = CPAM_TRANSIENT;
+    ck_fails(look_at_both(&self, &err), CPAM_TRANSIENT, "", &err);
+    second_end(&self);
+}
+END_TEST
+
+/* The end of a run: the first repository's is damaged, the second one's counts. */
+START_TEST(E1_an_end_that_is_genuine_in_the_second_repository)
+{
+    static struct archive self;
+    struct cpam_err err;
+
+    begin(&self);
+    second_begin(&self);
+    second_push(1, 4);
+    for (size_t i = 0; i < self.repo.bucket.count; i++)
+        if (strstr(self.repo.bucket.objects[i].key, "000000010000000000000004") != NULL)
+            self.repo.bucket.objects[i].versions[0].data[40] ^= 1;
+    ck_ok(look_at_both(&self, &err), &err);
+    ck_assert_uint_eq(self.map->run_count, 1);
+    span_is(&self, 0, 1, 1, 4);
+    second_end(&self);
 }
 END_TEST
 
@@ -179,6 +300,8 @@ suite(void)
     tcase_add_test(tcase, T2_a_run_ends_in_front_of_a_fork);
     tcase_add_test(tcase, E1_a_last_segment_that_is_not_genuine_ends_the_run_before_it);
     tcase_add_test(tcase, E1_no_segment_is_genuine);
+    tcase_add_test(tcase, T1_T2_what_either_repository_has_counts);
+    tcase_add_test(tcase, E1_an_end_that_is_genuine_in_the_second_repository);
     tcase_add_test(tcase, E1_a_history_that_is_not_genuine_stops_only_its_timeline);
     suite_add_tcase(suite, tcase);
     return suite;
