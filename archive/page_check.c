@@ -102,6 +102,19 @@ page_findings_conclude(struct page_findings *findings, struct lsn end, uint64_t 
         qsort(findings->items, kept, sizeof(*findings->items), compare_damages);
 }
 
+/*
+ * What was seen of this page was bad, and this is whole: was it torn by a write?  Whatever the server
+ * writes since the backup began, replay writes as well.  An older page was not being written: it was
+ * misread, and what the backup has of it no replay mends.
+ */
+static bool
+written_since(const struct page_findings *findings, const uint8_t *page, uint32_t block,
+              bool free_space_map)
+{
+    return free_space_map || page_verify(page, block) == PAGE_NEW ||
+           page_lsn(page).at >= findings->start.at;
+}
+
 /* Torn when it was seen: now it is whole, or its file is gone or shorter. */
 static enum cpam_status
 was_torn(const struct page_findings *findings, const struct page_damage *damage,
@@ -119,7 +132,11 @@ was_torn(const struct page_findings *findings, const struct page_damage *damage,
             findings->io->ops->sleep(findings->io, PAUSE);
         CPAM_TRY(again(arg, damage->path, (uint64_t) (damage->block - first) * PAGE_SIZE, page,
                        &gone, err));
-        *torn = gone || page_verify(page, damage->block) != PAGE_DAMAGED;
+        if (!gone && page_verify(page, damage->block) == PAGE_DAMAGED)
+            continue;
+        *torn = gone || written_since(findings, page, damage->block, damage->free_space_map);
+        if (!*torn)
+            return CPAM_OK;
     }
     return CPAM_OK;
 }
@@ -204,10 +221,11 @@ pause_before(struct page_findings *findings)
     return granted;
 }
 
-/* A page that did not verify: read it again until it does, or does not for good. */
+/* A page that did not verify: read it again until it does, or does not for good.  taken: what the
+   backup takes of it, which is mended; NULL: that has gone on in part. */
 static enum cpam_status
-look_again(struct page_check *check, const uint8_t *page, uint64_t offset, uint32_t block,
-           struct cpam_err *err)
+look_again(struct page_check *check, const uint8_t *page, uint8_t *taken, uint64_t offset,
+           uint32_t block, struct cpam_err *err)
 {
     struct page_findings *findings = check->findings;
     struct lsn lsn = page_lsn(page);
@@ -221,10 +239,16 @@ look_again(struct page_check *check, const uint8_t *page, uint64_t offset, uint3
             break;
         CPAM_TRY(file_read_at(findings->io, check->fd, check->path, again, PAGE_SIZE, offset, &got,
                               err));
-        /* cut away since, or written since: WAL knows either way */
-        if (got < PAGE_SIZE || page_verify(again, block) != PAGE_DAMAGED)
+        if (got < PAGE_SIZE) /* cut away since: WAL knows */
             return CPAM_OK;
         lsn = page_lsn(again);
+        if (page_verify(again, block) == PAGE_DAMAGED)
+            continue;
+        if (taken != NULL)
+            memcpy(taken, again, PAGE_SIZE);
+        if (taken != NULL || written_since(findings, again, block, check->free_space_map))
+            return CPAM_OK;
+        break;
     }
     pthread_mutex_lock(&findings->lock);
     enum cpam_status status = note_locked(findings, check, block, lsn, err);
@@ -264,7 +288,7 @@ page_check_begin(struct page_check *check, const char *path, int fd, uint64_t of
 }
 
 static enum cpam_status
-one_page(struct page_check *check, const uint8_t *page, struct cpam_err *err)
+one_page(struct page_check *check, const uint8_t *page, uint8_t *taken, struct cpam_err *err)
 {
     uint64_t offset = check->offset;
     uint32_t block = check->first_block + (uint32_t) (offset / PAGE_SIZE);
@@ -272,13 +296,13 @@ one_page(struct page_check *check, const uint8_t *page, struct cpam_err *err)
     check->offset += PAGE_SIZE;
     if (page_verify(page, block) != PAGE_DAMAGED)
         return CPAM_OK;
-    return look_again(check, page, offset, block, err);
+    return look_again(check, page, taken, offset, block, err);
 }
 
 enum cpam_status
-page_check_feed(struct page_check *check, const void *data, size_t size, struct cpam_err *err)
+page_check_feed(struct page_check *check, void *data, size_t size, struct cpam_err *err)
 {
-    const uint8_t *at = data;
+    uint8_t *at = data;
 
     if (check->path == NULL)
         return CPAM_OK;
@@ -286,7 +310,7 @@ page_check_feed(struct page_check *check, const void *data, size_t size, struct 
     {
         if (check->held_size == 0 && size >= PAGE_SIZE)
         {
-            CPAM_TRY(one_page(check, at, err));
+            CPAM_TRY(one_page(check, at, at, err));
             at += PAGE_SIZE;
             size -= PAGE_SIZE;
             continue;
@@ -302,7 +326,7 @@ page_check_feed(struct page_check *check, const void *data, size_t size, struct 
         if (check->held_size == PAGE_SIZE)
         {
             check->held_size = 0;
-            CPAM_TRY(one_page(check, check->held, err));
+            CPAM_TRY(one_page(check, check->held, NULL, err));
         }
     }
     return CPAM_OK;

@@ -67,8 +67,9 @@ CPAM_SCOPED(page_check_free, struct page_check);
 /* What follows is this file from `offset` (a multiple of PAGE_SIZE) on; fd reads it again and stays
    open until the next begin.  fd -1: it can't be read again, and a bad page is noted at once.  A path that holds no pages is passed over. */
 void page_check_begin(struct page_check *check, const char *path, int fd, uint64_t offset);
-/* The next bytes, in pieces of any size.  A last piece of a page is no page: the file grows. */
-enum cpam_status page_check_feed(struct page_check *check, const void *data, size_t size,
+/* The next bytes, in pieces of any size.  A last piece of a page is no page: the file grows.  A page that
+   lies whole in data, is bad and is good when it is read again is replaced by what it is then. */
+enum cpam_status page_check_feed(struct page_check *check, void *data, size_t size,
                                  struct cpam_err *err) CPAM_CHECK;
 
 #endif
