@@ -159,6 +159,15 @@ is_tablespace(const char *path)
            strspn(path + length, "0123456789") == strlen(path + length);
 }
 
+/* In a directory of the server's own, where no file is anybody else's. */
+static bool
+is_servers(const char *path)
+{
+    return strchr(path, '/') != NULL &&
+           (strncmp(path, "base/", 5) == 0 || strncmp(path, "global/", 7) == 0 ||
+            strncmp(path, "pg_", 3) == 0);
+}
+
 static enum cpam_status
 take_link(const struct source *source, const char *path, const char *full, int depth,
           struct cpam_err *err)
@@ -190,6 +199,15 @@ take_link(const struct source *source, const char *path, const char *full, int d
                   "pg_tblspc: what is behind it would be missing from the backup",
                   full);
         cpam_err_hint(err, "use a tablespace, or move the directory back");
+        return CPAM_INVALID;
+    }
+    if (is_servers(path))
+    {
+        cpam_fail(err, CPAM_INVALID, 0,
+                  "\"%s\" is a link to \"%s\", where PostgreSQL has files of its own: the content "
+                  "would be missing from the backup, and a copy would write into the original's",
+                  full, target);
+        cpam_err_hint(err, "move the file back, or use a tablespace");
         return CPAM_INVALID;
     }
     cpam_log(LOG_WARNING, "\"%s\" is a link to \"%s\": the link is backed up, not what it shows",

@@ -131,6 +131,10 @@ static const struct
     {"ln -s /nowhere/at/all pg_wal", "which can't be read"},
     {"mkdir -p $(seq -s/ 1 40)", "directories deep"},
     {"rmdir $PWD", "there is no data directory"},
+    {"mkdir -p base/5; touch moved; ln -s ../../moved base/5/16384", "would be missing"},
+    {"mkdir -p base/5; ln -s /nowhere/16384.1 base/5/16384.1", "would be missing"},
+    {"mkdir pg_xact; touch moved; ln -s ../moved pg_xact/0000", "would be missing"},
+    {"mkdir global; touch moved; ln -s ../moved global/pg_filenode.map", "would be missing"},
 };
 
 START_TEST(walk_that_would_miss_data_is_refused)
