@@ -184,6 +184,31 @@ stand_back(const struct cli *cli)
                   options->ionice != NULL ? options->ionice : cli->settings->base.ionice, NULL);
 }
 
+static const char *
+mode_of(const struct cli *cli)
+{
+    const struct base_push_options *options = cli->options;
+
+    return options->mode != NULL ? options->mode : cli->settings->base.mode;
+}
+
+/* How long the packs of a full backup are locked follows from the configuration: where that knows of full
+   ones only, their packs may go before an incremental that leans on them (format-1.md fault 6). */
+static enum cpam_status
+check_locks(const struct cli *cli, const struct repository_settings *which, struct cpam_err *err)
+{
+    if (which->lock_mode == NULL || strcmp(cli->settings->base.mode, "full") != 0 ||
+        strcmp(mode_of(cli), "full") == 0)
+        return CPAM_OK;
+    cpam_fail(
+        err, CPAM_USAGE, 0,
+        "--mode %s: repository \"%s\" has object_lock, and with base.mode \"full\" the packs of "
+        "a full backup are not locked for as long as those after it would need them",
+        mode_of(cli), which->name);
+    cpam_err_hint(err, "set base.mode to \"auto\", and let a full backup be the next one");
+    return CPAM_USAGE;
+}
+
 /* One that can't be opened does not keep the others from their backup. */
 static enum cpam_status
 open_all(struct cli *cli, struct all *all, struct cpam_err *err)
@@ -209,6 +234,7 @@ open_all(struct cli *cli, struct all *all, struct cpam_err *err)
 
         if (only == NULL ? !which->required : which != only)
             continue;
+        CPAM_TRY(check_locks(cli, which, err));
         all->which[targets->count++] = which;
         target->status = repository_open(cli->io, settings, which, purpose, (struct deadline){0},
                                          opened, &target->err);
@@ -264,18 +290,18 @@ push_all(struct cli *cli, struct json_writer *json, struct cpam_err *err)
     stand_back(cli);
     CPAM_TRY(limit(cli, &all, err));
     CPAM_TRY(open_all(cli, &all, err));
-    struct push_request request = {
-        .io = cli->io,
-        .settings = settings,
-        .targets = all.targets,
-        .workers = workers_of(cli),
-        .read = all.read,
-        .archive_wait =
-            options->archive_wait != 0 ? options->archive_wait : settings->base.archive_wait,
-        .mode = options->mode != NULL ? options->mode : settings->base.mode,
-        .fast = strcmp(options->checkpoint, "fast") == 0,
-        .stopped = &stopped,
-        .attention = &cli->attention};
+    struct push_request request = {.io = cli->io,
+                                   .settings = settings,
+                                   .targets = all.targets,
+                                   .workers = workers_of(cli),
+                                   .read = all.read,
+                                   .archive_wait = options->archive_wait != 0
+                                                       ? options->archive_wait
+                                                       : settings->base.archive_wait,
+                                   .mode = mode_of(cli),
+                                   .fast = strcmp(options->checkpoint, "fast") == 0,
+                                   .stopped = &stopped,
+                                   .attention = &cli->attention};
     push_backup(&request);
     return tell_all(cli, json, &all, cli->io->ops->monotonic(cli->io) - began, err);
 }

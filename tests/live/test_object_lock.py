@@ -68,6 +68,12 @@ def test_S6_every_object_of_a_backup_is_locked(t):
     version = next(value for name, value in headers.items() if name.lower() == "x-amz-version-id")
     status, _, _ = client.request("DELETE", f"/locked/{pack}", [("versionId", version)])
     t.equal(status, 403, "deleting a locked pack")
+    # where the configuration knows of full backups only, nothing may lean on their packs
+    settings = cpam.settings(t.folder(), pg, [repository])
+    config = cpam.write_config(t.folder(), {**settings, "base": {"mode": "full"}}, "full.yaml")
+    for mode in ("incremental", "auto"):
+        t.exits(cpam.run("cpam-base-push", "--mode", mode, config=config), 2,
+                ["object_lock", 'set base.mode to "auto"'])
 
 
 if __name__ == "__main__":
