@@ -18,7 +18,17 @@ import digests  # noqa: E402
 import server  # noqa: E402
 
 
-class Folder:
+class Store:
+    """What a benchmark asks of a store: its settings for each contender, and to be there for a while."""
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        pass
+
+
+class Folder(Store):
     name = "directory"
 
     def cpam(self, folder):
@@ -31,7 +41,7 @@ class Folder:
         shutil.rmtree(os.path.join(folder, "repo"), ignore_errors=True)
 
 
-class S3:
+class S3(Store):
     """A bucket of its own for each fresh repository; port: what the contenders connect to."""
 
     name = "S3, TLS"
@@ -85,7 +95,7 @@ class S3:
                 "repo1-storage-port": self.port, "repo1-storage-ca-file": self.ca}
 
 
-class Far:
+class Far(Store):
     """Another store behind a line with a round trip, and a bandwidth in bytes a second (0: no limit)."""
 
     def __init__(self, near, milliseconds, bandwidth=0):
@@ -105,3 +115,6 @@ class Far:
         self.near.port = self.there
         self.process.kill()
         self.process.wait()
+
+    def __getattr__(self, name):
+        return getattr(self.near, name)

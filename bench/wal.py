@@ -15,6 +15,7 @@ import stores
 
 CODEC = "lz4"
 WORKERS = 2
+NEARBY = 15  # ms between a request to an S3 of the same region and its answer, as it is found there
 
 
 class Data:
@@ -140,7 +141,11 @@ class Bench:
     # -- tables ------------------------------------------------------------------------------------
 
     def beside_the_peer(self, store):
-        pushes, fetches = {}, {}
+        with store:
+            return self.alternate(store)
+
+    def alternate(self, store):
+        fetches = {}
 
         def push(one):
             one.fresh(store)
@@ -156,7 +161,7 @@ class Bench:
         there, back = (1000 * each / len(self.segments) for each in measure.limit(CODEC, self.segments))
         print("| | segments/s | CPU ms a segment | of that in the kernel | p50 ms | p99 ms | "
               "memory MiB | times the peer | CPU to the limit |\n|---|---|---|---|---|---|---|---|---|")
-        for store in (self.folder, self.s3):
+        for store in (self.folder, self.s3, stores.Far(self.s3, NEARBY)):
             for what, sums, least in zip(("push", "fetch"), self.beside_the_peer(store), (there, back)):
                 for name, each in sums.items():
                     print(f"| {what}, {store.name}: {name} | {each.rate():.1f} | {each.cpu_ms():.1f} | "
