@@ -6,6 +6,7 @@ import re
 import shutil
 import signal
 import subprocess
+import time
 
 import crash_states
 import push_world
@@ -44,12 +45,13 @@ def socket_there(w):
     return any("push.sock" in os.listdir(f"{spool}/{one}") for one in os.listdir(spool))
 
 
-def serve(w, **values):
-    """The twin as a worker that is there before anybody asks; comes back when it can be asked or died."""
+def serve(w, err=subprocess.DEVNULL, **values):
+    """The twin as a worker that is there before anybody asks; comes back when it can be asked or died.
+    err: where its log goes."""
     process = subprocess.Popen(
         [f"{programs()}/cpam-wal-worker", "--config", w.config, "--serve", w.data, "--foreground"],
         cwd="/", env=workspace.environment(twin(**values)), stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, **workspace.as_user())
+        stdout=subprocess.DEVNULL, stderr=err, **workspace.as_user())
     until("the worker's socket, or its end",
           lambda: socket_there(w) or process.poll() is not None)
     return process
@@ -236,6 +238,27 @@ def test_P10_a_worker_killed_before_each_call(t):
         push_world.workers.end(w.folder)
     t.note(f"killed {killed} times")
     t.true(killed > calls // 2, "most of them were reached")
+
+
+@tap.limit(600)
+def test_P11_P14_a_thread_that_hangs_in_a_system_call(t):
+    """A disk that answers nothing any more: whoever asks hears of it in time, the worker gives itself up
+    without waiting for that thread, and the next one does the work."""
+    w = World(t, worker=True, wal="push: { timeout: 2s }")
+    one = w.segment()
+    with open(f"{w.folder}/log", "wb") as log:
+        process = serve(w, log, STALL="600:fsync:/wal/")
+    start = time.monotonic()
+    done = push(w, one)
+    took = time.monotonic() - start
+    t.true(1 < took < 15, f"an answer after {took:.2f} s")
+    w.expect(done, 1, f'"{one}" is not archived')
+    t.true(not has(w, one), "nothing of it has its name")
+    until("the worker's end", lambda: process.poll() is not None)
+    with open(f"{w.folder}/log", encoding="utf-8") as log:
+        t.holds(log.read(), ['repository "primary" hangs in a system call; this worker ends'])
+    w.expect(push(w, one), 0)
+    t.equal(w.fetch(one), segment(1, 1))
 
 
 @tap.limit(1200)
