@@ -117,8 +117,33 @@ read_archive(struct base_fetch *self, uint64_t sysid, struct cpam_err *err)
     return recovery_archive_read(&source->repo, 1, sysid, source->backups, &self->archive, err);
 }
 
+/*
+ * Without a genuine record of the cluster, cpam-wal-fetch takes nothing for absent, and a recovery stops
+ * at the archive's end.  Such a repository is as good as one that can't be opened while there is another.
+ */
 static enum cpam_status
-plan_from(struct base_fetch *self, const struct repository_settings *which, struct cpam_err *err)
+check_record(struct base_fetch *self, uint64_t sysid, bool last, struct cpam_err *err)
+{
+    struct cluster_record record;
+    enum cpam_status status = cluster_record_get(self->source.repo, sysid, &record, err);
+
+    if (status == CPAM_OK)
+        return CPAM_OK;
+    if (!last)
+    {
+        restore_source_close(&self->source);
+        return status;
+    }
+    cpam_log(LOG_WARNING,
+             "recovery from repository \"%s\" will stop at the archive's end and not open: %s",
+             repo_name(self->source.repo), err->text);
+    self->cli->attention = true;
+    return CPAM_OK;
+}
+
+static enum cpam_status
+plan_from(struct base_fetch *self, const struct repository_settings *which, bool last,
+          struct cpam_err *err)
 {
     const struct base_options *options = self->options;
     struct restore_source *source = &self->source;
@@ -126,6 +151,7 @@ plan_from(struct base_fetch *self, const struct repository_settings *which, stru
 
     CPAM_TRY(restore_source_open(self->cli, which, options->accept_end, source, err));
     CPAM_TRY(choose_sysid(self, &sysid, err));
+    CPAM_TRY(check_record(self, sysid, last, err));
     CPAM_TRY(read_archive(self, sysid, err));
     CPAM_TRY(target_select(recovery_archive_map(self->archive), &self->target, &self->plan, err));
     CPAM_TRY(restore_places_new(self->cli->io, self->cli->argv[0], &self->places, err));
@@ -169,7 +195,8 @@ choose_plan(struct base_fetch *self, struct cpam_err *err)
 
         if (i > 0)
             read_from(self, candidates->items[i], silent ? CPAM_TRANSIENT : CPAM_CORRUPT);
-        enum cpam_status status = plan_from(self, candidates->items[i], &why);
+        enum cpam_status status =
+            plan_from(self, candidates->items[i], i + 1 == candidates->plan, &why);
         if (status == CPAM_OK)
         {
             self->chosen = i;

@@ -78,6 +78,32 @@ def test_D3_trap4_the_first_repository_is_away_before_and_during_a_restore(t):
 
 
 @tap.limit(600)
+def test_E1_D3_a_bit_flipped_in_what_a_restore_leans_on_less(t):
+    world = filled(t)
+    # without a genuine record of the cluster nothing is proven absent, and recovery would not open
+    path = objects(t, "primary", "/cluster/")[0]
+    shutil.copy2(path, f"{t.folder()}/good")
+    flip(path, os.path.getsize(path) // 2)
+    _, data = world.fetch("--latest", code=3, words=["cluster/", 'made from the next repository, "second"'])
+    t.holds(settings_of(data), ["--repo second"])
+    opens(t, data, "1 2")
+    _, data = world.fetch("--latest", "--repo", "primary", code=3,
+                          words=["cluster/", "will stop at the archive's end and not open"])
+    server = cluster.restored(t, data, "stops")
+    server.launch()
+    t.true(server.ended(120) != 0, "it must not open")
+    os.chmod(path, 0o600)
+    shutil.copy2(f"{t.folder()}/good", path)
+    # numbers, reservations and tags are for the next backup, not for a restore
+    for part in ("/seq/", "/intent", "/blocks"):
+        path = objects(t, "primary", part)[0]
+        flip(path, os.path.getsize(path) // 2)
+    _, data = world.fetch("--latest", "--repo", "primary")
+    world.verify(data)
+    opens(t, data, "1 2")
+
+
+@tap.limit(600)
 def test_T1_T2_a_timeline_that_only_the_second_repository_has(t):
     """One acknowledgement was enough, and the first repository was away when another server took over:
     the latest is what any of them has, and nobody has drained what waits for the first."""
