@@ -213,7 +213,8 @@ check_maps(const struct restore_places *places, const struct option_list *maps,
     return CPAM_OK;
 }
 
-/* ".cpam-restore" with this data directory in it, and no pg_control yet. */
+/* ".cpam-restore" with this data directory in it, and no pg_control yet.  A tablespace is as much ours as the
+   data directory: a power cut may leave the marker in it when all is done, and that one moved since. */
 static bool
 is_ours(struct restore_places *places, const struct restore_place *place)
 {
@@ -224,6 +225,8 @@ is_ours(struct restore_places *places, const struct restore_place *place)
 
     snprintf(path, sizeof(path), "%s/global/pg_control", data);
     if (file_exists(places->io, path))
+        return false;
+    if (place != &places->items[0] && !is_ours(places, &places->items[0]))
         return false;
     snprintf(path, sizeof(path), "%s/%s", place->path, RESTORE_MARKER);
     if (file_read_all(places->io, path, MARKER_MAX, &text, &ignored) != CPAM_OK)

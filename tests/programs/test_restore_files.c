@@ -220,6 +220,30 @@ START_TEST(T9_somebody_elses_files_are_left_alone)
 }
 END_TEST
 
+/* The power failed between the name of pg_control and the markers' end; later the directory was moved aside
+   for another restore: what lies in the tablespace is that server's. */
+START_TEST(T9_a_marker_that_was_left_in_a_tablespace_gives_nothing_away)
+{
+    static struct world world;
+    struct cpam_err err;
+    char path[512], aside[512];
+
+    world_begin(&world);
+    ck_ok(world_restore(&world, io_posix(), false, true, &err), &err);
+    snprintf(path, sizeof(path), "%s/" RESTORE_MARKER, world.old_space);
+    FILE *out = fopen(path, "w");
+    fprintf(out, "cpam-base-fetch of b: not finished, not to be started\n%s\n", world.target);
+    fclose(out);
+    snprintf(aside, sizeof(aside), "%s.old", world.target);
+    ck_assert_int_eq(rename(world.target, aside), 0);
+    ck_fails(world_restore(&world, io_posix(), false, true, &err), CPAM_USAGE,
+             "is not empty (another database's?)", &err);
+    ck_assert_int_eq(rename(aside, world.target), 0);
+    same_file(&world, 5); /* which lies in the tablespace */
+    world_end(&world);
+}
+END_TEST
+
 START_TEST(T9_E1_an_altered_pack_is_refused)
 {
     static struct world world;
@@ -347,6 +371,7 @@ suite(void)
     tcase_add_test(tcase, T9_without_its_last_step_there_is_no_pg_control);
     tcase_add_test(tcase, T9_what_is_thrown_away_counts_as_room);
     tcase_add_test(tcase, T9_somebody_elses_files_are_left_alone);
+    tcase_add_test(tcase, T9_a_marker_that_was_left_in_a_tablespace_gives_nothing_away);
     tcase_add_test(tcase, T9_E1_an_altered_pack_is_refused);
     tcase_add_loop_test(tcase, T8_wrong_map_is_refused, 0,
                         (int) (sizeof(bad_maps) / sizeof(bad_maps[0])));
