@@ -252,6 +252,30 @@ def test_links_that_hide_data_are_refused(t):
     t.holds(result.err, "is no file, directory or link")
 
 
+def test_trap30_the_session_that_holds_backup_mode_is_lost(t):
+    """Whoever ends it, the server has left backup mode with it: files were read, and there is no backup."""
+    world = World(t)
+    for ends in ("select pg_terminate_backend(pid) from pg_stat_activity where application_name = "
+                 "'cpam-base-push'", None):
+        process = cpam.start("cpam-base-push", "--max-rate", "4MiB", config=world.config)
+        t.defer(lambda process=process: process.poll() is None and process.kill())
+        cluster.wait_for(lambda: glob.glob(world.repo("intent", "*")) and world.pg.sql(
+            "select count(*) from pg_stat_activity where application_name = 'cpam-base-push' and "
+            "query ilike '%backup_start%' and state = 'idle'") == "1" or process.poll() is not None, 120,
+            "the backup to begin")
+        if ends:
+            t.equal(world.pg.sql(ends), "t")
+        else:
+            world.pg.stop("immediate")
+        _, err = process.communicate(timeout=300)
+        t.equal(process.returncode, 1, err)
+        t.holds(err, ["the connection to the database server is lost"])
+        t.equal(world.summaries(), [])
+    world.pg.start()
+    t.exits(world.push(), 0)
+    t.equal(len(world.summaries()), 1)
+
+
 def killed_push(world, delay, number=signal.SIGKILL):
     """A push that gets a signal after so long; its exit status."""
     process = cpam.start("cpam-base-push", config=world.config)
