@@ -302,5 +302,28 @@ def test_trap6_what_was_replayed_already_is_replayed_again(t):
     t.lacks(server.log_text(), ["which it is not"])
 
 
+@tap.limit(600)
+def test_trap32_a_prepared_transaction_comes_back_and_is_pointed_at(t):
+    """Prepared before the backup or behind it: it holds its locks again, and its rows are there when it is
+    committed."""
+    world = World(t, start=False)
+    world.pg.configure(max_prepared_transactions="5")
+    world.start()
+    world.pg.psql("begin; insert into t values (1); prepare transaction 'before';")
+    world.push()
+    world.pg.psql("begin; insert into t values (2); prepare transaction 'behind';")
+    world.archived()
+    result, data = world.fetch("--latest")
+    t.holds(result.out, ["pg_prepared_xacts"])
+    server = cluster.restored(t, data, "prepared")
+    server.start()
+    server.wait_sql("select not pg_is_in_recovery()")
+    t.equal(server.sql("select string_agg(gid, ' ' order by gid) from pg_prepared_xacts"), "before behind")
+    t.equal(server.sql("select count(*) from t"), "0")
+    for one in ("before", "behind"):
+        server.sql(f"commit prepared '{one}'")
+    t.equal(world.rows(server), "1 2")
+
+
 if __name__ == "__main__":
     tap.main(globals())
