@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 """test_base_stream.py - backups over a replication connection: the same as out of the directory (B1, B5)."""
+import glob
 import json
 import os
 import random
@@ -160,6 +161,41 @@ def test_B5_a_stream_that_breaks_leaves_no_backup(t):
     process = begun(world)
     world.pg.stop("immediate")
     fails(t, world, process, "connection")
+
+
+@tap.limit(600)
+def test_B4_a_stream_killed_half_way_is_gone_on_with(t):
+    """The server sends it all again; what the repository has is not sent there again."""
+    world = StreamWorld(t, base={"pack_size": "8MiB"})
+    fill(world.pg)
+    world.pg.sql("create table noise (b bytea); alter table noise alter b set storage external")
+    world.pg.sql("insert into noise select decode(string_agg(md5(random()::text), ''), 'hex') "
+                 "from generate_series(1, 50) a, generate_series(1, 62500) group by a")
+
+    def packs():
+        """{path: bytes}"""
+        return {path: os.path.getsize(path)
+                for path in glob.glob(f"{world.folder}/repo/demo/backup/*/pack/0*")}
+
+    process = cpam.start("cpam-base-push", "--workers", "1", "--max-rate", "16MiB", config=world.config)
+    t.defer(lambda: process.poll() is None and process.kill())
+    cluster.wait_for(lambda: len(packs()) >= 3 or process.poll() is not None, 180, "three packs")
+    process.kill()
+    process.communicate()
+    before = packs()
+    t.true(before, "packs of the first attempt")
+    result = t.exits(world.push("--json"), 0)
+    t.holds(result.err, "which was interrupted, is gone on with")
+    after = packs()
+    t.true(set(before) <= set(after), "they are of this backup now")
+    sent = sum(size for path, size in after.items() if path not in before)
+    t.note(f"{sum(before.values())} bytes were there, {sent} came")
+    t.true(sent < sum(after.values()) - 0.8 * sum(before.values()), f"{after} behind {before}")
+    world.pg.wait_archived(world.pg.switch_wal())
+    copy = world.restore("restored", "--latest")
+    for statement in (CONTENT, "select count(*), sum(length(b)), md5(string_agg(md5(b), '' order by md5(b))) "
+                      "from noise"):
+        t.equal(copy.sql(statement), world.pg.sql(statement), statement)
 
 
 def test_B1_auto_streams_only_where_no_server_runs_in_the_directory(t):
