@@ -68,7 +68,8 @@ stands_in(struct push_known *known, int slot, struct repo *repo, const char *par
         return cpam_fail(err, CPAM_INVALID, 0,
                          "backup \"%s\" was not sealed for all of encryption.recipients",
                          summary.label);
-    return push_packs_there(known, slot, repo, false, err);
+    CPAM_TRY(push_packs_there(known, slot, repo, false, err));
+    return push_packs_stay(known, slot, repo, err);
 }
 
 static enum cpam_status

@@ -5,6 +5,7 @@
 
 #include <stdlib.h>
 
+#include "repo/backup_fence.h"
 #include "repo/backup_packs.h"
 
 struct gathering
@@ -65,4 +66,30 @@ push_packs_there(struct push_known *known, int slot, struct repo *repo, bool use
         status = look(&self, err);
     free(self.packs);
     return status;
+}
+
+/* The first of each label, which was put first. */
+static enum cpam_status
+first_stays(void *arg, const struct known_pack_use *use, struct cpam_err *err)
+{
+    struct gathering *self = arg;
+    struct store *store = repo_store(self->repo);
+    const struct backup_pack pack = {PUSH_PACK_NAME(use->id), 0};
+
+    if (self->count > 0 && PUSH_PACK_ORDINAL(use->id) == self->ordinal)
+        return CPAM_OK;
+    self->ordinal = PUSH_PACK_ORDINAL(use->id);
+    self->count++;
+    return backup_pack_stays(self->repo, push_known_label(self->known, self->ordinal), &pack,
+                             store->io->ops->now(store->io) + store->lock_us + BACKUP_TIME_MAX,
+                             err);
+}
+
+enum cpam_status
+push_packs_stay(struct push_known *known, int slot, struct repo *repo, struct cpam_err *err)
+{
+    struct gathering self = {.known = known, .repo = repo, .slot = slot};
+
+    return repo_store(repo)->lock_us == 0 ? CPAM_OK
+                                          : push_known_all(known, first_stays, &self, err);
 }

@@ -12,4 +12,9 @@
 enum cpam_status push_packs_there(struct push_known *known, int slot, struct repo *repo, bool used,
                                   struct cpam_err *err) CPAM_CHECK;
 
+/* Are all of them locked for as long as a backup would be that begins now and uses them (format-1.md fault
+   6)?  A request for each backup that they are of.  CPAM_INVALID: one is not. */
+enum cpam_status push_packs_stay(struct push_known *known, int slot, struct repo *repo,
+                                 struct cpam_err *err) CPAM_CHECK;
+
 #endif

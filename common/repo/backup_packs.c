@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/text.h"
 #include "repo/layout.h"
 
 struct lookout
@@ -68,4 +69,24 @@ backup_packs_there(struct repo *repo, const char *label, const struct backup_pac
     prefix[name + 1 - prefix] = '\0';
     CPAM_TRY(store_list(repo_store(repo), prefix, NULL, false, on_listed, &self, err));
     return self.next == count ? CPAM_OK : missing(&self, err);
+}
+
+enum cpam_status
+backup_pack_stays(struct repo *repo, const char *label, const struct backup_pack *pack,
+                  int64_t until, struct cpam_err *err)
+{
+    const struct lookout self = {.label = label, .packs = pack, .count = 1};
+    char key[LAYOUT_KEY_MAX], free_at[TEXT_TIME_MAX], wanted[TEXT_TIME_MAX];
+    struct store_info info;
+
+    pack_key(&self, 0, key);
+    CPAM_TRY(store_head(repo_store(repo), key, &info, err));
+    if (info.locked_until == 0 || info.locked_until >= until)
+        return CPAM_OK;
+    text_format_time(info.locked_until, free_at);
+    text_format_time(until, wanted);
+    return cpam_fail(err, CPAM_INVALID, 0,
+                     "pack \"%s\" is locked until %s only, and a backup that uses it is to be kept "
+                     "until %s: object_lock or base.full_every was made longer since",
+                     key, free_at, wanted);
 }

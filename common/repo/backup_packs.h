@@ -21,4 +21,10 @@ enum cpam_status backup_packs_there(struct repo *repo, const char *label,
                                     const struct backup_pack *packs, size_t count,
                                     struct cpam_err *err) CPAM_CHECK;
 
+/* Is it locked until then, where the store tells?  All packs of a backup are locked alike, those that were
+   put first the least.  CPAM_INVALID: it is free before. */
+enum cpam_status backup_pack_stays(struct repo *repo, const char *label,
+                                   const struct backup_pack *pack, int64_t until,
+                                   struct cpam_err *err) CPAM_CHECK;
+
 #endif

@@ -266,6 +266,20 @@ s3_etag_copy(char out[S3_ETAG_MAX], const char *text)
     }
 }
 
+/* S3 writes it in whole seconds or milliseconds, radosgw with nine digits behind the point. */
+static int64_t
+locked_until(const char *text)
+{
+    char whole[TEXT_TIME_MAX];
+    struct cpam_err ignored;
+    int64_t until;
+
+    if (text == NULL)
+        return 0;
+    snprintf(whole, sizeof(whole), "%.*sZ", (int) strcspn(text, ".Z"), text);
+    return text_parse_time(whole, &until, &ignored) == CPAM_OK ? until : 0;
+}
+
 void
 s3_info_of(const struct http_reply *reply, struct s3_info *info)
 {
@@ -280,4 +294,6 @@ s3_info_of(const struct http_reply *reply, struct s3_info *info)
     if (version != NULL && strlen(version) < S3_VERSION_MAX)
         memcpy(info->version, version, strlen(version) + 1);
     info->is_locked = http_reply_header(reply, "x-amz-object-lock-mode") != NULL;
+    info->locked_until =
+        locked_until(http_reply_header(reply, "x-amz-object-lock-retain-until-date"));
 }

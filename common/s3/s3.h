@@ -81,7 +81,8 @@ struct s3_info
     int64_t modified;       /* us since 1970 UTC, 0: not told */
     char etag[S3_ETAG_MAX]; /* without its quotes */
     char version[S3_VERSION_MAX];
-    bool is_locked; /* it said so; without the right to know, a store says nothing */
+    bool is_locked;       /* it said so; without the right to know, a store says nothing */
+    int64_t locked_until; /* us since 1970 UTC, 0: not told */
 };
 
 struct s3_put

@@ -70,6 +70,7 @@ info_to(const struct s3_info *from, struct store_info *to)
 {
     to->size = from->size;
     to->modified = from->modified;
+    to->locked_until = from->locked_until;
     memcpy(to->version, from->version, sizeof(to->version));
 }
 
@@ -332,6 +333,7 @@ s3_store_open(struct io *io, const struct s3_store_settings *settings, struct ht
     self->versioning = S3_STORE_NOT_ASKED;
     self->base.io = io;
     self->lock_more_base = settings->lock_more_base;
+    self->base.lock_us = settings->s3.lock_mode != NULL ? settings->s3.lock_us : 0;
     self->max_parts = settings->max_parts != 0 ? settings->max_parts : S3_PARTS_MAX;
     CPAM_AUTO(store_free) struct store *owner = &self->base;
     CPAM_TRY(joined(&self->prefix, err, prefix, slash, ""));

@@ -52,6 +52,7 @@ struct store_info
     uint64_t size;                   /* bytes */
     int64_t modified;                /* us since 1970 UTC by the store's clock, 0 if unknown */
     char version[STORE_VERSION_MAX]; /* "" where the store has no versions */
+    int64_t locked_until;            /* us since 1970 UTC; 0: it is not, or nobody told */
 };
 
 struct store_range
@@ -130,6 +131,7 @@ struct store
     struct deadline deadline; /* of the whole command; {0}: none */
     int64_t patience;         /* us one operation may take with all its retries; 0: no limit */
     struct pace *send;        /* limits what is written; NULL: no limit.  S3: see http/client.h */
+    int64_t lock_us;          /* what is put is locked for so long at least; 0: it is not */
     char *url;                /* for messages; never holds a secret; owned by the implementation */
 };
 

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """test_object_lock.py - what is pushed into a bucket with Object Lock is locked, whatever its size (S6)."""
 import datetime
+import json
 import os
 import random
 
@@ -68,6 +69,20 @@ def test_S6_every_object_of_a_backup_is_locked(t):
     version = next(value for name, value in headers.items() if name.lower() == "x-amz-version-id")
     status, _, _ = client.request("DELETE", f"/locked/{pack}", [("versionId", version)])
     t.equal(status, 403, "deleting a locked pack")
+    # the next one uses these packs; where it is to be kept longer than they are locked, it does not
+    def push(days, *arguments):
+        longer = server.repository("locked", secret_file=secret,
+                                   object_lock={"mode": "COMPLIANCE", "days": days})
+        config = cpam.write_config(t.folder(), cpam.settings(t.folder(), pg, [longer]), f"{days}.yaml")
+        return cpam.run("cpam-base-push", "--json", *arguments, config=config)
+
+    def kind_of(result):
+        return json.loads(t.exits(result, 0).out)["backups"][0]["kind"]
+
+    t.equal(kind_of(push(DAYS)), "incremental")
+    t.exits(push(DAYS + 12, "--mode", "incremental"), 1, ["/pack/", "is locked until"])
+    t.equal(kind_of(push(DAYS + 12)), "full")
+    t.equal(kind_of(push(DAYS + 12)), "incremental")
     # where the configuration knows of full backups only, nothing may lean on their packs
     settings = cpam.settings(t.folder(), pg, [repository])
     config = cpam.write_config(t.folder(), {**settings, "base": {"mode": "full"}}, "full.yaml")

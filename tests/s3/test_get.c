@@ -267,6 +267,40 @@ START_TEST(F1_head_tells_absent_from_unknown)
 }
 END_TEST
 
+/* 2027-01-04 09:35:33 UTC, as stores write it, and nothing that is no moment. */
+static const struct
+{
+    const char *until;
+    int64_t seconds;
+} locks[] = {
+    {"2027-01-04T09:35:33Z", 1799055333},
+    {"2027-01-04T09:35:33.123Z", 1799055333},
+    {"2027-01-04T09:35:33.123456789Z", 1799055333},
+    {"for ever", 0},
+    {"", 0},
+    {"2027-01-04", 0},
+};
+
+START_TEST(S6_head_tells_until_when_it_is_locked)
+{
+    struct fixture f;
+    struct s3_info info = {0};
+    struct cpam_err err;
+    char headers[256];
+
+    snprintf(headers, sizeof(headers),
+             ETAG "Content-Length: 5\nx-amz-object-lock-mode: COMPLIANCE\n"
+                  "x-amz-object-lock-retain-until-date: %s\n",
+             locks[_i].until);
+    const struct fake_answer answer = {.status = 200, .headers = headers};
+    open_s3(&f, "https://s3.example.net", &answer, 1);
+    ck_ok(s3_head(f.s3, "k", NULL, f.deadline, &info, &err), &err);
+    ck_assert(info.is_locked);
+    ck_assert_int_eq(info.locked_until, locks[_i].seconds * 1000000);
+    close_s3(&f);
+}
+END_TEST
+
 START_TEST(delete_of_what_is_not_there_is_done)
 {
     static const struct fake_answer answers[] = {
@@ -295,6 +329,7 @@ suite(void)
                         (int) COUNT_OF(gets));
     tcase_add_test(tcase, a_sink_that_failed_is_not_written_again);
     tcase_add_loop_test(tcase, F1_head_tells_absent_from_unknown, 0, (int) COUNT_OF(heads));
+    tcase_add_loop_test(tcase, S6_head_tells_until_when_it_is_locked, 0, (int) COUNT_OF(locks));
     tcase_add_loop_test(tcase, delete_of_what_is_not_there_is_done, 0, 4);
     suite_add_tcase(suite, tcase);
     return suite;
