@@ -21,9 +21,8 @@ get_version(struct store *store, const char *key, const char *version,
     return sink_finish(chain, err);
 }
 
-/* Only what was seen and is wrong may send us to older versions; "could not tell" may not. */
-static bool
-is_verdict(enum cpam_status status)
+bool
+authentic_wrong(enum cpam_status status)
 {
     return status == CPAM_CORRUPT || status == CPAM_FOREIGN || status == CPAM_INVALID;
 }
@@ -78,7 +77,7 @@ take_oldest(struct store *store, const char *key, const struct store_range *rang
             *taken = true;
             return CPAM_OK;
         }
-        if (!is_verdict(status))
+        if (!authentic_wrong(status))
         {
             *err = why;
             /* it is listed: lost by the store, or removed just now, and no proof of an absence */
@@ -122,7 +121,7 @@ authentic_get(struct store *store, const char *key, const struct store_range *ra
                              "\"%s\" was read, and then was in no listing of its versions", key);
         return CPAM_OK;
     }
-    if (status != CPAM_UNKNOWN && !is_verdict(status))
+    if (status != CPAM_UNKNOWN && !authentic_wrong(status))
         return status;
     /* hidden by a marker, or something else on top */
     older = *err;
@@ -130,7 +129,7 @@ authentic_get(struct store *store, const char *key, const struct store_range *ra
         take_oldest(store, key, range, limit, check, arg, NULL, out, info, &taken, &older);
     if (below == CPAM_OK && taken)
         return CPAM_OK;
-    if (below != CPAM_OK && !is_verdict(below))
+    if (below != CPAM_OK && !authentic_wrong(below))
     {
         *err = older;
         return below;

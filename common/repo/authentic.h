@@ -11,6 +11,10 @@
 
 #include "store/store.h"
 
+/* Of a read that failed: was something seen, and is it wrong?  What could not be read is another matter:
+   only the former may send anybody to an older version, or to go on without. */
+bool authentic_wrong(enum cpam_status status);
+
 /* Is this (the range that was asked for) the genuine thing?  CPAM_OK, or why not. */
 typedef enum cpam_status (*authentic_check)(void *arg, const void *data, size_t size,
                                             struct cpam_err *err);

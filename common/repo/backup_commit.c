@@ -16,6 +16,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "io/file.h"
+#include "repo/authentic.h"
 #include "repo/backup_fence.h"
 #include "repo/layout.h"
 #include "repo/sequence.h"
@@ -247,13 +248,6 @@ note_number(void *arg, const struct store_entry *entry, struct cpam_err *err)
     return CPAM_OK;
 }
 
-/* What was read and is wrong; what could not be read is another matter. */
-static bool
-not_genuine(enum cpam_status status)
-{
-    return status == CPAM_CORRUPT || status == CPAM_FOREIGN || status == CPAM_INVALID;
-}
-
 /* seq, prev for the next backup: what the highest genuine number's backup is. */
 static enum cpam_status
 find_last(struct repo *repo, uint64_t *highest, bool *has_prev, uint8_t prev[SHA256_SIZE],
@@ -278,7 +272,7 @@ find_last(struct repo *repo, uint64_t *highest, bool *has_prev, uint8_t prev[SHA
         layout_sequence(recent->numbers[(recent->seen - i) % RECENT_MAX], key);
         enum cpam_status status = backup_mark_get(repo, key, &mark, err);
         /* a number somebody without the keys has planted counts for nothing */
-        if (not_genuine(status))
+        if (authentic_wrong(status))
         {
             cpam_log(LOG_WARNING, "\"%s\" is passed over: %s", key, err->text);
             continue;
@@ -300,7 +294,7 @@ find_last(struct repo *repo, uint64_t *highest, bool *has_prev, uint8_t prev[SHA
                                       "\"%s\" was committed here, and its summary is not there",
                                       mark.label);
         }
-        *has_prev = status == CPAM_OK || not_genuine(status);
+        *has_prev = status == CPAM_OK || authentic_wrong(status);
         if (!*has_prev)
             return status;
         /* one that was damaged since still was there: its number says what it was, and a chain that

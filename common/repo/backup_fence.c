@@ -8,6 +8,7 @@
 
 #include "base/log.h"
 #include "base/text.h"
+#include "repo/authentic.h"
 #include "repo/layout.h"
 #include "repo/record.h"
 #include "repo/sequence.h"
@@ -16,13 +17,6 @@ enum
 {
     LATEST_MAX = 4 /* intents that are looked at; their names are in the order of time */
 };
-
-/* What was read and is wrong; what could not be read is another matter. */
-static bool
-not_genuine(enum cpam_status status)
-{
-    return status == CPAM_CORRUPT || status == CPAM_FOREIGN || status == CPAM_INVALID;
-}
 
 enum cpam_status
 backup_not_buried(struct repo *repo, const char *label, struct cpam_err *err)
@@ -34,7 +28,7 @@ backup_not_buried(struct repo *repo, const char *label, struct cpam_err *err)
     enum cpam_status status = backup_mark_get(repo, key, &mark, err);
     if (status == CPAM_NOT_FOUND)
         return CPAM_OK;
-    if (not_genuine(status) || (status == CPAM_OK && strcmp(mark.label, label) != 0))
+    if (authentic_wrong(status) || (status == CPAM_OK && strcmp(mark.label, label) != 0))
     {
         cpam_log(LOG_WARNING, "tombstone \"%s\" does not count", key);
         return CPAM_OK;

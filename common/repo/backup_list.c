@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "base/text.h"
+#include "repo/authentic.h"
 #include "repo/layout.h"
 #include "repo/sequence.h"
 
@@ -93,8 +94,7 @@ find(struct backup_list *list, const char *fmt, ...)
 static bool
 is_finding(enum cpam_status status)
 {
-    return status == CPAM_CORRUPT || status == CPAM_FOREIGN || status == CPAM_INVALID ||
-           status == CPAM_UNKNOWN;
+    return authentic_wrong(status) || status == CPAM_UNKNOWN;
 }
 
 struct tombs

@@ -9,6 +9,7 @@
 
 #include "base/log.h"
 #include "base/text.h"
+#include "repo/authentic.h"
 #include "repo/layout.h"
 #include "repo/record.h"
 
@@ -51,13 +52,6 @@ gap_get(struct repo *repo, const char *key, struct gap *out, struct cpam_err *er
 
     CPAM_TRY(record_get(repo, key, &body, NULL, err));
     return gap_parse(body, key, out, err);
-}
-
-/* What was read and is wrong; what could not be read is another matter. */
-static bool
-not_genuine(enum cpam_status status)
-{
-    return status == CPAM_CORRUPT || status == CPAM_FOREIGN || status == CPAM_INVALID;
 }
 
 static void
@@ -124,7 +118,7 @@ list_one(void *arg, const struct store_entry *entry, struct cpam_err *err)
     if (!is_segment(entry->key))
         return CPAM_OK;
     enum cpam_status status = gap_get(listing->repo, entry->key, &gap, err);
-    if (not_genuine(status))
+    if (authentic_wrong(status))
     {
         cpam_log(LOG_WARNING, "%s", err->text);
         return CPAM_OK;
@@ -180,7 +174,7 @@ gap_covers(struct repo *repo, uint64_t sysid, const struct archive_name *segment
     if (nearest.key[0] == '\0')
         return CPAM_OK;
     enum cpam_status status = gap_get(repo, nearest.key, out, err);
-    if (not_genuine(status))
+    if (authentic_wrong(status))
     {
         cpam_log(LOG_WARNING, "%s", err->text);
         return CPAM_OK;

@@ -11,6 +11,7 @@
 #include <stddef.h>
 #include <string.h>
 
+#include "repo/authentic.h"
 #include "repo/layout.h"
 
 /* Both ends of the chain: what came, and what left. */
@@ -123,8 +124,7 @@ try_to_pass(const struct passage *passage, bool *whole, struct cpam_err *err)
         return CPAM_OK;
     status = pass(passage, version, &left, err);
     /* what was seen and is wrong, or hidden by a marker, may have something genuine below it */
-    *whole = !left && (status == CPAM_CORRUPT || status == CPAM_FOREIGN || status == CPAM_INVALID ||
-                       status == CPAM_UNKNOWN);
+    *whole = !left && (authentic_wrong(status) || status == CPAM_UNKNOWN);
     return *whole ? CPAM_OK : status;
 }
 

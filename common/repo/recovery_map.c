@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "repo/authentic.h"
 #include "repo/wal_archive.h"
 
 enum
@@ -24,13 +25,6 @@ struct recovery_archive
     size_t gap_cap;
     size_t listed_from; /* the first run of the listing at hand: those before are others' */
 };
-
-/* What was read and is wrong; what could not be read is another matter. */
-static bool
-not_genuine(enum cpam_status status)
-{
-    return status == CPAM_CORRUPT || status == CPAM_FOREIGN || status == CPAM_INVALID;
-}
 
 static enum cpam_status
 run_insert(struct recovery_archive *self, size_t at, struct wal_run run, struct cpam_err *err)
@@ -107,12 +101,12 @@ history_read(struct repo *repo, struct recovery_archive *self, struct timeline t
     enum cpam_status status = wal_archive_history(repo, self->map.sysid, timeline, &history, err);
     if (status == CPAM_OK)
         self->histories[self->map.history_count++] = history;
-    *doubtful |= not_genuine(status);
-    if (not_genuine(status))
+    *doubtful |= authentic_wrong(status);
+    if (authentic_wrong(status))
         cpam_log(LOG_WARNING,
                  "timeline %u can't be recovered along with what repository \"%s\" has: %s",
                  timeline.id, repo_name(repo), err->text);
-    return not_genuine(status) || status == CPAM_NOT_FOUND ? CPAM_OK : status;
+    return authentic_wrong(status) || status == CPAM_NOT_FOUND ? CPAM_OK : status;
 }
 
 static int
@@ -209,9 +203,9 @@ segment_created(struct repo *const *repos, size_t repo_count, uint64_t sysid, co
 
         if (status == CPAM_OK)
             *created = header.created;
-        if (status == CPAM_OK || (status != CPAM_NOT_FOUND && !not_genuine(status)))
+        if (status == CPAM_OK || (status != CPAM_NOT_FOUND && !authentic_wrong(status)))
             return status;
-        if (not_genuine(status))
+        if (authentic_wrong(status))
             cpam_log(LOG_WARNING, "WAL segment %s is taken for missing from repository \"%s\": %s",
                      name, repo_name(repos[i]), err->text);
     }
