@@ -110,7 +110,7 @@ feed_open(struct cli *cli, const struct repository_settings *which, struct resto
         cli->attention |= which->required && strcmp(cli->settings->wal.acknowledge, "all") != 0;
         return;
     }
-    feeds->opened[feeds->opened_count++] = opened;
+    feeds->opened[feeds->count] = opened;
     feeds->repos[feeds->count] = repository_repo(opened);
     repo_store(feeds->repos[feeds->count++])->deadline = (struct deadline){0};
 }
@@ -128,7 +128,7 @@ restore_feeds_open(struct cli *cli, const struct restore_candidates *candidates,
 void
 restore_feeds_close(struct restore_feeds *feeds)
 {
-    for (size_t i = 0; i < feeds->opened_count; i++)
+    for (size_t i = 0; i < feeds->count; i++)
         repository_free(feeds->opened[i]);
     *feeds = (struct restore_feeds){.count = 0};
 }

@@ -48,10 +48,9 @@ void restore_source_close(struct restore_source *source);
  */
 struct restore_feeds
 {
-    struct repo *repos[SETTINGS_REPOSITORIES_MAX]; /* the source's first */
+    struct repo *repos[SETTINGS_REPOSITORIES_MAX];        /* the source's first */
+    struct repository *opened[SETTINGS_REPOSITORIES_MAX]; /* theirs; NULL for the source's */
     size_t count;
-    struct repository *opened[SETTINGS_REPOSITORIES_MAX]; /* all but the source's */
-    size_t opened_count;
 };
 void restore_feeds_open(struct cli *cli, const struct restore_candidates *candidates,
                         const struct restore_source *source, struct restore_feeds *out);

@@ -187,6 +187,7 @@ static uint64_t fold_by[2]; /* what carries the halves of 16 bytes over FOLDED b
 static void
 fold_fill(void)
 {
+    shifted_fill(); /* for what is left over */
     fold_by[0] = (uint64_t) shift_by(FOLDED + 4) << 1;
     fold_by[1] = (uint64_t) shift_by(FOLDED - 4) << 1;
 }
@@ -244,7 +245,6 @@ always(void)
     return true;
 }
 
-/* Each but the first leans on what those before it have filled. */
 static const struct way ways[CRC32C_WAYS] = {
     [CRC32C_BY_TABLE] = {always, table_fill, by_table},
     [CRC32C_BY_INSTRUCTION] = {cpu_can, shifted_fill, by_cpu},
@@ -258,11 +258,11 @@ choose(void)
 
     if (fn != NULL)
         return fn;
-    for (int way = 0; way < CRC32C_WAYS && ways[way].can(); way++)
-    {
-        ways[way].fill();
-        fn = ways[way].run;
-    }
+    int way = CRC32C_WAYS - 1;
+    while (!ways[way].can())
+        way--;
+    ways[way].fill();
+    fn = ways[way].run;
     atomic_store_explicit(&chosen, fn, memory_order_release);
     return fn;
 }
@@ -276,9 +276,9 @@ crc32c(uint32_t crc, const void *data, size_t size)
 bool
 crc32c_by(enum crc32c_way way, uint32_t crc, const void *data, size_t size, uint32_t *out)
 {
-    (void) choose();
     if (!ways[way].can())
         return false;
+    ways[way].fill();
     *out = ~ways[way].run(~crc, data, size);
     return true;
 }

@@ -27,7 +27,7 @@ enum crc32c_way
     CRC32C_WAYS
 };
 
-/* As crc32c() on such a CPU, for tests; false: this one can't. */
+/* As crc32c() on such a CPU, for tests, and not from several threads; false: this one can't. */
 bool crc32c_by(enum crc32c_way way, uint32_t crc, const void *data, size_t size, uint32_t *out);
 
 #endif

@@ -179,6 +179,16 @@ wal_push(struct repo *repo, const char *name, uint64_t sysid, bool *was_there, s
     return wal_archive_put(repo, item, was_there, err);
 }
 
+static inline void
+wal_push_ok(struct repo *repo, const char *name, bool expect_there)
+{
+    bool was_there = !expect_there;
+    struct cpam_err err;
+
+    ck_ok(wal_push(repo, name, REPO_SYSID, &was_there, &err), &err);
+    ck_assert_int_eq(was_there, expect_there);
+}
+
 static inline enum cpam_status
 wal_pull(struct repo *repo, const char *name, struct cpam_buf *out, struct cpam_err *err)
 {

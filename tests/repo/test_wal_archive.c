@@ -13,7 +13,7 @@ START_TEST(round_trip)
     struct object_header header;
 
     wal_file(SEGMENT, data, 1 << 20);
-    push_ok(SEGMENT, false);
+    wal_push_ok(self.repo, SEGMENT, false);
     ck_ok(wal_pull(self.repo, SEGMENT, &back, &err), &err);
     ck_assert_uint_eq(back.size, 1 << 20);
     ck_assert_mem_eq(back.data, data, 1 << 20);
@@ -29,7 +29,7 @@ START_TEST(P1_same_content_again_sends_no_body)
     CPAM_AUTO(cpam_buf_clear) struct cpam_buf before = {0};
 
     wal_segment_file(SEGMENT, 3, 1);
-    push_ok(SEGMENT, false);
+    wal_push_ok(self.repo, SEGMENT, false);
     struct memory_version *stored = memory_current(&self.bucket, KEY);
     ck_ok(cpam_buf_append(&before, stored->data, stored->size, 1 << 24, &err), &err);
     int64_t modified = stored->modified;
@@ -39,7 +39,7 @@ START_TEST(P1_same_content_again_sends_no_body)
     self.repo = NULL;
     self.bucket.requests = self.bucket.bodies = 0;
     repo_fixture_open(&self);
-    push_ok(SEGMENT, true);
+    wal_push_ok(self.repo, SEGMENT, true);
     ck_assert_uint_le(self.bucket.requests, 2);
     ck_assert_uint_eq(self.bucket.bodies, 0);
     ck_assert_uint_eq(self.bucket.settled, 1); /* what can be read may not be durable yet */
@@ -57,7 +57,7 @@ START_TEST(P2_other_content_is_refused_and_nothing_changes)
     const char *ids;
 
     wal_segment_file(SEGMENT, 3, 1);
-    push_ok(SEGMENT, false);
+    wal_push_ok(self.repo, SEGMENT, false);
     struct memory_version *stored = memory_current(&self.bucket, KEY);
     ck_ok(cpam_buf_append(&before, stored->data, stored->size, 1 << 24, &err), &err);
     wal_segment_file(SEGMENT, 3, 2);
@@ -158,8 +158,8 @@ START_TEST(P4_history_is_immutable)
     snprintf(key, sizeof(key), "wal/%" PRIu64 "/%s", REPO_SYSID, name);
     snprintf(text, sizeof(text), "1\t0/3000180\tno recovery target specified\n");
     wal_file(name, text, strlen(text));
-    push_ok(name, false);
-    push_ok(name, true);
+    wal_push_ok(self.repo, name, false);
+    wal_push_ok(self.repo, name, true);
     memory_current(&self.bucket, key);
     snprintf(text, sizeof(text), "1\t0/4000180\tno recovery target specified\n");
     wal_file(name, text, strlen(text));
@@ -178,10 +178,10 @@ START_TEST(trap9_other_partial_goes_beside)
     unsigned found = 0;
 
     wal_segment_file(name, 3, 1);
-    push_ok(name, false);
+    wal_push_ok(self.repo, name, false);
     wal_segment_file(name, 3, 2);
-    push_ok(name, false);
-    push_ok(name, true); /* and the second one again is there */
+    wal_push_ok(self.repo, name, false);
+    wal_push_ok(self.repo, name, true); /* and the second one again is there */
     for (size_t i = 0; i < self.bucket.count; i++)
         found += strncmp(self.bucket.objects[i].key, KEY ".partial", strlen(KEY ".partial")) == 0;
     ck_assert_uint_eq(found, 2);
@@ -197,8 +197,8 @@ START_TEST(P5_backup_history_is_taken)
     bool was_there;
 
     wal_file(name, text, sizeof(text) - 1);
-    push_ok(name, false);
-    push_ok(name, true);
+    wal_push_ok(self.repo, name, false);
+    wal_push_ok(self.repo, name, true);
     wal_file(name, wrong, sizeof(wrong) - 1);
     ck_fails(wal_push(self.repo, name, REPO_SYSID, &was_there, &err), CPAM_INVALID,
              "is no backup history file of its segment", &err);
@@ -300,10 +300,10 @@ START_TEST(trap2_fork_segment_needs_its_history)
     wal_file("00000002.history", "1\t0/480000\telsewhere\n", 22);
     ck_assert_int_eq(wal_push(self.repo, name, REPO_SYSID, &was_there, &err), CPAM_INVALID);
     wal_file("00000002.history", history, sizeof(history) - 1);
-    push_ok(name, false);
+    wal_push_ok(self.repo, name, false);
     /* out again only when the archive has the history too */
     ck_fails(wal_pull(self.repo, name, &back, &err), CPAM_UNKNOWN, "is needed to check", &err);
-    push_ok("00000002.history", false);
+    wal_push_ok(self.repo, "00000002.history", false);
     ck_ok(wal_pull(self.repo, name, &back, &err), &err);
 }
 END_TEST
@@ -314,7 +314,7 @@ START_TEST(F3_every_changed_byte_is_refused_and_writes_nothing_wrong)
     CPAM_AUTO(cpam_buf_clear) struct cpam_buf plain = {0};
 
     wal_segment_file(SEGMENT, 3, 1);
-    push_ok(SEGMENT, false);
+    wal_push_ok(self.repo, SEGMENT, false);
     ck_ok(wal_pull(self.repo, SEGMENT, &plain, &err), &err);
     struct memory_version *stored = memory_current(&self.bucket, KEY);
     for (size_t i = 0; i < stored->size; i += i < 600 ? 1 : 97)
@@ -335,7 +335,7 @@ START_TEST(F3_truncated_object_is_refused)
     bool was_there;
 
     wal_segment_file(SEGMENT, 3, 1);
-    push_ok(SEGMENT, false);
+    wal_push_ok(self.repo, SEGMENT, false);
     struct memory_version *stored = memory_current(&self.bucket, KEY);
     size_t whole = stored->size;
     for (size_t size = 0; size < whole; size += size < 500 ? 1 : 1013)
@@ -368,7 +368,7 @@ START_TEST(E2_object_under_another_name_is_refused)
     CPAM_AUTO(cpam_buf_clear) struct cpam_buf back = {0};
 
     wal_segment_file(SEGMENT, 3, 1);
-    push_ok(SEGMENT, false);
+    wal_push_ok(self.repo, SEGMENT, false);
     struct memory_version *stored = memory_current(&self.bucket, KEY);
     memory_overwrite(&self.bucket, other, stored->data, stored->size);
     ck_assert_int_eq(wal_pull(self.repo, "000000010000000000000004", &back, &err), CPAM_CORRUPT);
@@ -397,7 +397,7 @@ START_TEST(fault5_oldest_genuine_version_is_the_object)
     CPAM_AUTO(cpam_buf_clear) struct cpam_buf plain = {0};
 
     wal_segment_file(SEGMENT, 3, 1);
-    push_ok(SEGMENT, false);
+    wal_push_ok(self.repo, SEGMENT, false);
     ck_ok(wal_pull(self.repo, SEGMENT, &plain, &err), &err);
     /* junk on top, then a marker on top of that */
     memory_overwrite(&self.bucket, KEY, "junk", 4);
@@ -406,7 +406,7 @@ START_TEST(fault5_oldest_genuine_version_is_the_object)
     memory_delete(&self.bucket, KEY);
     ck_ok(wal_pull(self.repo, SEGMENT, &back, &err), &err);
     ck_assert_mem_eq(back.data, plain.data, plain.size);
-    push_ok(SEGMENT, true);
+    wal_push_ok(self.repo, SEGMENT, true);
     /* a genuine one of other content, written later by a stolen key, does not win */
     bool was_there;
     wal_segment_file(SEGMENT, 3, 2);
@@ -430,7 +430,7 @@ START_TEST(F1_version_that_is_listed_and_not_there_is_unknown)
     CPAM_AUTO(cpam_buf_clear) struct cpam_buf back = {0};
 
     wal_segment_file(SEGMENT, 3, 1);
-    push_ok(SEGMENT, false);
+    wal_push_ok(self.repo, SEGMENT, false);
     struct memory_version *genuine = memory_current(&self.bucket, KEY);
     self.bucket.lost = genuine->id;
     memory_delete(&self.bucket, KEY);
@@ -448,11 +448,11 @@ START_TEST(F5_store_that_names_versions_and_lists_none_is_read_once)
 
     self.bucket.untold = true;
     wal_segment_file(SEGMENT, 3, 1);
-    push_ok(SEGMENT, false);
+    wal_push_ok(self.repo, SEGMENT, false);
     unsigned before = self.bucket.requests;
     ck_ok(wal_pull(self.repo, SEGMENT, &back, &err), &err);
     ck_assert_uint_eq(self.bucket.requests - before, 2); /* the object, and its versions */
-    push_ok(SEGMENT, true);
+    wal_push_ok(self.repo, SEGMENT, true);
 }
 END_TEST
 
@@ -467,7 +467,7 @@ START_TEST(F1_large_segment_that_goes_behind_its_header_is_unknown)
     repo_fixture_open(&self);
     wal_file(SEGMENT, data, size);
     free(data);
-    push_ok(SEGMENT, false);
+    wal_push_ok(self.repo, SEGMENT, false);
     self.bucket.lose_large_at = 2; /* the first tells that it is too large to be held */
     ck_fails(wal_pull(self.repo, SEGMENT, &back, &err), CPAM_UNKNOWN, "vanished while", &err);
 }

@@ -18,15 +18,6 @@ end(void)
     repo_fixture_end_with_files(&self);
 }
 
-static void
-push_ok(const char *name, bool expect_there)
-{
-    bool was_there = !expect_there;
-
-    ck_ok(wal_push(self.repo, name, REPO_SYSID, &was_there, &err), &err);
-    ck_assert_int_eq(was_there, expect_there);
-}
-
 static enum cpam_status
 collect(void *arg, struct segment segment, uint64_t size, int64_t modified, struct cpam_err *e)
 {
@@ -98,7 +89,7 @@ START_TEST(trap25_lost_history_is_known_all_the_same)
           &err);
     ck_assert(!known);
     wal_file("00000003.history", history, sizeof(history) - 1);
-    push_ok("00000003.history", false);
+    wal_push_ok(self.repo, "00000003.history", false);
     /* 3 names 2 as an ancestor; nothing names 4 */
     ck_ok(wal_archive_timeline_known(self.repo, REPO_SYSID, (struct timeline){2}, &known, &err),
           &err);
@@ -127,7 +118,7 @@ START_TEST(F1_a_branch_needs_what_lies_before_it)
     struct timeline branch;
 
     wal_file("00000003.history", history, sizeof(history) - 1);
-    push_ok("00000003.history", false);
+    wal_push_ok(self.repo, "00000003.history", false);
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
     {
         struct segment segment = {{rows[i].timeline}, rows[i].number};
@@ -156,7 +147,7 @@ START_TEST(P6_trap28_an_upgraded_cluster_does_not_collide)
     bool was_there;
 
     wal_segment_file(name, 3, 1);
-    push_ok(name, false);
+    wal_push_ok(self.repo, name, false);
     /* pg_upgrade: timeline 1 and the same names again, under a new system identifier */
     wal_file(name, data, 1 << 20);
     ck_fails(wal_push(self.repo, name, 0, &was_there, &err), CPAM_FOREIGN, "7301234567890123457",

@@ -11,7 +11,7 @@ START_TEST(F5_told_segment_is_read_once)
     CPAM_AUTO(cpam_buf_clear) struct cpam_buf back = {0};
 
     wal_segment_file(SEGMENT, 3, 1);
-    push_ok(SEGMENT, false);
+    wal_push_ok(self.repo, SEGMENT, false);
     unsigned before = self.bucket.requests;
     ck_ok(wal_pull(self.repo, SEGMENT, &back, &err), &err);
     ck_assert_uint_eq(self.bucket.requests - before, self.bucket.versioned ? 2 : 1);
@@ -30,7 +30,7 @@ START_TEST(F1_told_segment_that_goes_while_it_passes_is_unknown)
     self.settings.wal_codec = CODEC_NONE;
     repo_fixture_open(&self);
     wal_file(SEGMENT, data, size);
-    push_ok(SEGMENT, false);
+    wal_push_ok(self.repo, SEGMENT, false);
     self.bucket.lose_after = 5 << 19;
     ck_ok(sink_buf_push(&chain, &back, SIZE_MAX / 2, &err), &err);
     ck_fails(wal_archive_get(self.repo, REPO_SYSID, SEGMENT, chain, NULL, &err), CPAM_UNKNOWN,
@@ -47,7 +47,7 @@ START_TEST(fault5_version_in_a_store_that_kept_none_is_not_believed)
     CPAM_AUTO(cpam_buf_clear) struct cpam_buf back = {0};
 
     wal_segment_file(SEGMENT, 3, 1);
-    push_ok(SEGMENT, false);
+    wal_push_ok(self.repo, SEGMENT, false);
     self.bucket.keeping = STORE_KEEPS_NO_VERSIONS;
     ck_fails(wal_pull(self.repo, SEGMENT, &back, &err), CPAM_TRANSIENT, "kept none a moment ago",
              &err);

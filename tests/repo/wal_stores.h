@@ -42,13 +42,4 @@ end(void)
     repo_fixture_end_with_files(&self);
 }
 
-static void
-push_ok(const char *name, bool expect_there)
-{
-    bool was_there = !expect_there;
-
-    ck_ok(wal_push(self.repo, name, REPO_SYSID, &was_there, &err), &err);
-    ck_assert_int_eq(was_there, expect_there);
-}
-
 #endif
