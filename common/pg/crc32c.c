@@ -2,11 +2,12 @@
  * crc32c.c - CRC-32C by carry-less products where the CPU has wide ones, by its own instruction
  * where it has that, by a table elsewhere.
  *
- * The choice is made once, at the first call; two threads that race for it make the same one.
+ * The choice is made once, at the first call, and so is each table: threads that race for them wait
+ * for the first of them.
  */
 #include "pg/crc32c.h"
 
-#include <stdatomic.h>
+#include <pthread.h>
 #include <stdbool.h>
 #include <string.h>
 
@@ -41,6 +42,14 @@ table_fill(void)
             value = value >> 1 ^ ((value & 1) != 0 ? POLYNOMIAL : 0);
         table[i] = value;
     }
+}
+
+static void
+table_ready(void)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+    (void) pthread_once(&once, table_fill);
 }
 
 static uint32_t
@@ -128,6 +137,14 @@ shifted_fill(void)
             shifted[i][b] = multiply(by, b << 8 * i);
 }
 
+static void
+shifted_ready(void)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+    (void) pthread_once(&once, shifted_fill);
+}
+
 static uint32_t
 shift_stripe(uint32_t state)
 {
@@ -187,9 +204,17 @@ static uint64_t fold_by[2]; /* what carries the halves of 16 bytes over FOLDED b
 static void
 fold_fill(void)
 {
-    shifted_fill(); /* for what is left over */
     fold_by[0] = (uint64_t) shift_by(FOLDED + 4) << 1;
     fold_by[1] = (uint64_t) shift_by(FOLDED - 4) << 1;
+}
+
+static void
+folds_ready(void)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+    (void) pthread_once(&once, fold_fill);
+    shifted_ready(); /* for what is left over */
 }
 
 static bool
@@ -228,14 +253,14 @@ cpu_folds(void)
 {
     return false;
 }
-#define fold_fill shifted_fill
-#define by_folds  by_cpu
+#define folds_ready shifted_ready
+#define by_folds    by_cpu
 #endif
 
 struct way
 {
     bool (*can)(void);
-    void (*fill)(void);
+    void (*ready)(void); /* its tables */
     crc_fn run;
 };
 
@@ -246,31 +271,30 @@ always(void)
 }
 
 static const struct way ways[CRC32C_WAYS] = {
-    [CRC32C_BY_TABLE] = {always, table_fill, by_table},
-    [CRC32C_BY_INSTRUCTION] = {cpu_can, shifted_fill, by_cpu},
-    [CRC32C_BY_FOLDS] = {cpu_folds, fold_fill, by_folds}};
+    [CRC32C_BY_TABLE] = {always, table_ready, by_table},
+    [CRC32C_BY_INSTRUCTION] = {cpu_can, shifted_ready, by_cpu},
+    [CRC32C_BY_FOLDS] = {cpu_folds, folds_ready, by_folds}};
 
-static crc_fn
+static crc_fn chosen;
+
+static void
 choose(void)
 {
-    static _Atomic(crc_fn) chosen;
-    crc_fn fn = atomic_load_explicit(&chosen, memory_order_acquire);
-
-    if (fn != NULL)
-        return fn;
     int way = CRC32C_WAYS - 1;
+
     while (!ways[way].can())
         way--;
-    ways[way].fill();
-    fn = ways[way].run;
-    atomic_store_explicit(&chosen, fn, memory_order_release);
-    return fn;
+    ways[way].ready();
+    chosen = ways[way].run;
 }
 
 uint32_t
 crc32c(uint32_t crc, const void *data, size_t size)
 {
-    return ~choose()(~crc, data, size);
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+    (void) pthread_once(&once, choose);
+    return ~chosen(~crc, data, size);
 }
 
 bool
@@ -278,7 +302,7 @@ crc32c_by(enum crc32c_way way, uint32_t crc, const void *data, size_t size, uint
 {
     if (!ways[way].can())
         return false;
-    ways[way].fill();
+    ways[way].ready();
     *out = ~ways[way].run(~crc, data, size);
     return true;
 }

@@ -5,6 +5,8 @@
 
 #include "pg/crc32c.h"
 
+#include <pthread.h>
+
 START_TEST(known_vectors)
 {
     /* RFC 3720, B.4 */
@@ -81,6 +83,41 @@ START_TEST(all_ways_agree_in_long_runs)
 }
 END_TEST
 
+enum
+{
+    CALLERS = 4
+};
+
+static pthread_barrier_t together;
+
+static void *
+first_call(void *arg)
+{
+    static const uint8_t zeros[8192]; /* all ways' tables are looked into */
+
+    pthread_barrier_wait(&together);
+    *(uint32_t *) arg = crc32c(0, zeros, sizeof(zeros));
+    return NULL;
+}
+
+/* Each test is a process: nothing has called crc32c() in this one.  A race for its tables is seen
+   under TSan. */
+START_TEST(threads_may_make_the_first_call_at_once)
+{
+    pthread_t threads[CALLERS];
+    uint32_t found[CALLERS];
+
+    ck_assert_int_eq(pthread_barrier_init(&together, NULL, CALLERS), 0);
+    for (int i = 0; i < CALLERS; i++)
+        ck_assert_int_eq(pthread_create(&threads[i], NULL, first_call, &found[i]), 0);
+    for (int i = 0; i < CALLERS; i++)
+        ck_assert_int_eq(pthread_join(threads[i], NULL), 0);
+    for (int i = 0; i < CALLERS; i++)
+        ck_assert_uint_eq(found[i], crc32c_zeros(0, 8192));
+    pthread_barrier_destroy(&together);
+}
+END_TEST
+
 START_TEST(feeding_in_pieces_is_the_same)
 {
     static uint8_t data[5000];
@@ -124,6 +161,7 @@ suite(void)
     tcase_add_test(tcase, all_ways_agree_at_every_length_and_offset);
     tcase_add_test(tcase, all_ways_agree_in_long_runs);
     tcase_add_test(tcase, all_ways_agree_in_folds);
+    tcase_add_test(tcase, threads_may_make_the_first_call_at_once);
     tcase_add_test(tcase, feeding_in_pieces_is_the_same);
     tcase_add_test(tcase, zeros_are_as_if_fed);
     suite_add_tcase(suite, tcase);
