@@ -152,17 +152,34 @@ number_packs(const struct assembly *self, struct plan_content *content)
     }
 }
 
-static enum cpam_status
-add_tags(const struct assembly *self, const char *path, const struct plan_content *content,
-         struct cpam_err *err)
+struct tags_of_file
 {
+    struct blocks_writer *blocks;
+    uint64_t count;
+};
+
+static enum cpam_status
+add_some_tags(void *arg, const uint8_t *tags, uint64_t tag_count, struct cpam_err *err)
+{
+    struct tags_of_file *self = arg;
+
+    self->count += tag_count;
+    return blocks_writer_tags(self->blocks, tags, tag_count * BLOCK_TAG_SIZE, err);
+}
+
+static enum cpam_status
+add_tags(const struct assembly *self, const char *path, uint64_t first_part, uint64_t part_count,
+         uint64_t size, struct cpam_err *err)
+{
+    struct tags_of_file file = {.blocks = self->blocks};
     uint64_t number;
 
-    if (content->tags.size != block_count(content->size) * BLOCK_TAG_SIZE)
-        return cpam_fail(err, CPAM_INTERNAL, 0, "\"%s\" has other tags than pages", path);
     CPAM_TRY(push_file_number(path, &number, err));
     CPAM_TRY(blocks_writer_file(self->blocks, number, err));
-    return blocks_writer_tags(self->blocks, content->tags.data, content->tags.size, err);
+    CPAM_TRY(plan_tags(self->from->plan, first_part, part_count, add_some_tags, &file, err));
+    if (file.count != block_count(size))
+        return cpam_fail(err, CPAM_INTERNAL, 0, "\"%s\" has other tags than pages", path);
+    return CPAM_OK;
 }
 
 static enum cpam_status
@@ -186,8 +203,9 @@ add_file(struct assembly *self, struct manifest_entry *entry, uint64_t first_par
     enum cpam_status status = plan_content(self->from->plan, first_part, part_count, &content, err);
 
     if (status == CPAM_OK && !content.vanished)
-        status = self->blocks != NULL ? add_tags(self, entry->path, &content, err)
-                                      : add_content(self, entry, &content, err);
+        status = self->blocks != NULL
+                     ? add_tags(self, entry->path, first_part, part_count, content.size, err)
+                     : add_content(self, entry, &content, err);
     plan_content_clear(&content);
     return status;
 }

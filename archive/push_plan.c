@@ -14,11 +14,6 @@
 #define PART_MISSING  UINT64_MAX
 #define PART_VANISHED (UINT64_MAX - 1)
 
-enum
-{
-    TAGS_MAX = 1 << 30 /* bytes of one file's: it may have half a TiB */
-};
-
 struct plan
 {
     struct spill *entries, *parts;
@@ -222,11 +217,67 @@ plan_part_vanished(struct plan *plan, uint64_t part, struct cpam_err *err)
     return CPAM_OK;
 }
 
-static enum cpam_status
-append_extents(struct plan_content *out, const struct part_note *fixed, const uint8_t *data,
-               struct cpam_err *err)
+/* Parts of one file up to the one that came short: the file was cut there while it was read, and
+   replay does the same.  A vanished first part means there is no file. */
+struct parts
 {
-    size_t count = (size_t) fixed->extent_count;
+    struct plan *plan;
+    uint64_t first, at, end;
+    bool vanished;
+    struct cpam_buf note;
+    struct part_note fixed; /* of the part at hand */
+};
+
+static struct parts
+parts_of(struct plan *plan, uint64_t first_part, uint64_t part_count)
+{
+    return (struct parts){
+        .plan = plan, .first = first_part, .at = first_part, .end = first_part + part_count};
+}
+
+static void
+parts_clear_scoped_(struct parts *parts)
+{
+    cpam_buf_clear(&parts->note);
+}
+
+#define PARTS_SCOPED __attribute__((cleanup(parts_clear_scoped_)))
+
+/* The next part into parts->fixed and note; *more is false: there is none. */
+static enum cpam_status
+parts_next(struct parts *parts, bool *more, struct cpam_err *err)
+{
+    uint64_t i = parts->at++;
+
+    *more = false;
+    if (i >= parts->end)
+        return CPAM_OK;
+    uint64_t at = parts->plan->parts_at[i];
+    if (at == PART_VANISHED)
+    {
+        parts->vanished = i == parts->first;
+        return CPAM_OK;
+    }
+    if (at == PART_MISSING)
+        return cpam_fail(err, CPAM_INTERNAL, 0, "part %" PRIu64 " was never read", i);
+    CPAM_TRY(spill_get(parts->plan->parts, at, &parts->note, NULL, err));
+    memcpy(&parts->fixed, parts->note.data, sizeof(parts->fixed));
+    if (parts->fixed.size < parts->plan->part_size)
+        parts->end = i;
+    *more = true;
+    return CPAM_OK;
+}
+
+static const uint8_t *
+parts_extents(const struct parts *parts)
+{
+    return parts->note.data + sizeof(parts->fixed);
+}
+
+static enum cpam_status
+append_extents(struct plan_content *out, const struct parts *parts, struct cpam_err *err)
+{
+    size_t count = (size_t) parts->fixed.extent_count;
     struct manifest_extent *grown;
 
     if (count == 0)
@@ -234,7 +285,7 @@ append_extents(struct plan_content *out, const struct part_note *fixed, const ui
     grown = realloc(out->extents, (out->extent_count + count) * sizeof(*grown));
     if (grown == NULL)
         return cpam_fail(err, CPAM_NO_MEMORY, 0, "no memory for the extents of a file");
-    memcpy(grown + out->extent_count, data, count * sizeof(*grown));
+    memcpy(grown + out->extent_count, parts_extents(parts), count * sizeof(*grown));
     out->extents = grown;
     out->extent_count += count;
     return CPAM_OK;
@@ -244,39 +295,44 @@ void
 plan_content_clear(struct plan_content *content)
 {
     free(content->extents);
-    cpam_buf_clear(&content->tags);
 }
 
 enum cpam_status
 plan_content(struct plan *plan, uint64_t first_part, uint64_t part_count, struct plan_content *out,
              struct cpam_err *err)
 {
-    CPAM_AUTO(cpam_buf_clear) struct cpam_buf note = {0};
+    PARTS_SCOPED struct parts parts = parts_of(plan, first_part, part_count);
+    bool more;
 
     memset(out, 0, sizeof(*out));
-    for (uint64_t i = first_part; i < first_part + part_count; i++)
+    for (;;)
     {
-        struct part_note fixed;
-
-        if (plan->parts_at[i] == PART_VANISHED)
-        {
-            out->vanished = i == first_part;
+        CPAM_TRY(parts_next(&parts, &more, err));
+        if (!more)
             break;
-        }
-        if (plan->parts_at[i] == PART_MISSING)
-            return cpam_fail(err, CPAM_INTERNAL, 0, "part %" PRIu64 " was never read", i);
-        CPAM_TRY(spill_get(plan->parts, plan->parts_at[i], &note, NULL, err));
-        memcpy(&fixed, note.data, sizeof(fixed));
-        CPAM_TRY(append_extents(out, &fixed, note.data + sizeof(fixed), err));
-        if (fixed.tag_count > 0)
-            CPAM_TRY(cpam_buf_append(
-                &out->tags, note.data + sizeof(fixed) + fixed.extent_count * sizeof(*out->extents),
-                fixed.tag_count * BLOCK_TAG_SIZE, TAGS_MAX, err));
-        out->crc = i == first_part ? fixed.crc : crc32c_combine(out->crc, fixed.crc, fixed.size);
-        out->size += fixed.size;
-        /* the file was cut here while it was read: replay does the same */
-        if (fixed.size < plan->part_size)
-            break;
+        CPAM_TRY(append_extents(out, &parts, err));
+        /* the CRC of nothing is 0, to which combining makes no difference */
+        out->crc = crc32c_combine(out->crc, parts.fixed.crc, parts.fixed.size);
+        out->size += parts.fixed.size;
     }
+    out->vanished = parts.vanished;
     return CPAM_OK;
+}
+
+enum cpam_status
+plan_tags(struct plan *plan, uint64_t first_part, uint64_t part_count, plan_tags_fn fn, void *arg,
+          struct cpam_err *err)
+{
+    PARTS_SCOPED struct parts parts = parts_of(plan, first_part, part_count);
+    bool more;
+
+    for (;;)
+    {
+        CPAM_TRY(parts_next(&parts, &more, err));
+        if (!more)
+            return CPAM_OK;
+        const uint8_t *tags =
+            parts_extents(&parts) + parts.fixed.extent_count * sizeof(struct manifest_extent);
+        CPAM_TRY(fn(arg, tags, parts.fixed.tag_count, err));
+    }
 }

@@ -74,11 +74,16 @@ struct plan_content
     uint32_t crc;
     struct manifest_extent *extents;
     size_t extent_count;
-    struct cpam_buf tags; /* of all its pages, if its parts have them */
 };
 void plan_content_clear(struct plan_content *content);
 
 enum cpam_status plan_content(struct plan *plan, uint64_t first_part, uint64_t part_count,
                               struct plan_content *out, struct cpam_err *err) CPAM_CHECK;
+
+/* The tags of the same file's pages, those of a part at a time: of a large one they are many. */
+typedef enum cpam_status (*plan_tags_fn)(void *arg, const uint8_t *tags, uint64_t tag_count,
+                                         struct cpam_err *err);
+enum cpam_status plan_tags(struct plan *plan, uint64_t first_part, uint64_t part_count,
+                           plan_tags_fn fn, void *arg, struct cpam_err *err) CPAM_CHECK;
 
 #endif

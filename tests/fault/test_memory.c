@@ -1,6 +1,7 @@
 /*
  * test_memory.c - five million files, and 1 TiB of holes, through a backup's plan, packs and manifest
  * and back through a restore's survey: 256 MiB are enough (B9), which a limit of the process enforces.
+ * So they are for one file whose pages have more tags than that.
  *
  * The source is simulated: its directories are made up by readdir, its files are a few bytes each.
  * What is measured is ours: walk, plan, packs, manifest, survey.
@@ -12,6 +13,7 @@
 #include <sys/stat.h>
 
 #include "push_manifest.h"
+#include "repo/blocks.h"
 #include "restore_survey.h"
 #include "store/dir_store.h"
 
@@ -19,7 +21,8 @@ enum
 {
     FILES = 5000000,
     FILE_SIZE = 24,
-    BIG_FILES = 1024 /* of 1 GiB */
+    BIG_FILES = 1024, /* of 1 GiB */
+    HUGE_FILE = 256   /* GiB */
 };
 #define LABEL     "cpam_backup_20261123_160349"
 #define MEMORY    ((rlim_t) 256 << 20)
@@ -122,6 +125,7 @@ struct backup
     struct plan *plan;
     struct pack_set *set;
     struct pack_fill *fill;
+    struct push_base *base; /* with it the tags are stored */
     struct backup_summary summary;
 };
 
@@ -188,7 +192,7 @@ walk(struct backup *self, struct made_up *source, source_fn fn)
 static void
 store_and_survey(struct backup *self, uint64_t files, uint64_t bytes, uint64_t written)
 {
-    const struct push_manifest from = {.plan = self->plan, .packs = self->set};
+    const struct push_manifest from = {.plan = self->plan, .packs = self->set, .base = self->base};
     const struct option_list none = {0};
     const struct restore_choice everything = {&none, &none, NULL};
     CPAM_AUTO(restore_places_free) struct restore_places *places = NULL;
@@ -269,12 +273,13 @@ START_TEST(B9_five_million_files_of_one_directory_within_256_mib)
 }
 END_TEST
 
-/* A part of zeros as pack_fill tells it: one hole. */
+/* A part of zeros as pack_fill tells it: one hole.  Its tags count only where they are stored. */
 static enum cpam_status
 note_sparse(void *arg, const struct source_entry *entry, struct cpam_err *err)
 {
     struct backup *self = arg;
     const struct manifest_extent hole = {.size = PLAN_PART_SIZE, .pack = -1};
+    static const uint8_t tags[PLAN_PART_SIZE / BLOCK_PAGE * BLOCK_TAG_SIZE];
     uint64_t first;
 
     CPAM_TRY(plan_add(self->plan, entry, &first, err));
@@ -283,7 +288,7 @@ note_sparse(void *arg, const struct source_entry *entry, struct cpam_err *err)
         const struct pack_part part = {
             .id = first + i, .size = PLAN_PART_SIZE, .extents = &hole, .extent_count = 1};
 
-        CPAM_TRY(plan_part_done(self->plan, &part, err));
+        CPAM_TRY(plan_part_tagged(self->plan, &part, tags, PLAN_PART_SIZE / BLOCK_PAGE, err));
     }
     return CPAM_OK;
 }
@@ -301,6 +306,24 @@ START_TEST(B9_a_sparse_tebibyte_within_256_mib)
 }
 END_TEST
 
+START_TEST(B9_tags_of_one_huge_file_within_256_mib)
+{
+    static struct made_up source;
+    static struct backup backup;
+    static struct push_base base;
+
+    begin(&backup);
+    backup.base = &base;
+    made_up_init(&source, 1, HUGE_FILE * BIG_BYTES);
+    walk(&backup, &source, note_sparse);
+    store_and_survey(&backup, 1, HUGE_FILE * BIG_BYTES, 0);
+    ck_assert(backup.summary.has_blocks);
+    ck_assert_uint_gt(backup.summary.blocks_size,
+                      block_count(HUGE_FILE * BIG_BYTES) * BLOCK_TAG_SIZE);
+    end(&backup);
+}
+END_TEST
+
 Suite *
 suite(void)
 {
@@ -310,6 +333,7 @@ suite(void)
     tcase_set_timeout(tcase, 1700);
     tcase_add_test(tcase, B9_five_million_files_of_one_directory_within_256_mib);
     tcase_add_test(tcase, B9_a_sparse_tebibyte_within_256_mib);
+    tcase_add_test(tcase, B9_tags_of_one_huge_file_within_256_mib);
     suite_add_tcase(suite, tcase);
     return suite;
 }
