@@ -16,6 +16,7 @@
 #include "io/pace.h"
 #include "push_backup.h"
 #include "push_priority.h"
+#include "worker/thread.h"
 #include "worker/worker.h"
 
 struct base_push_options
@@ -312,6 +313,7 @@ run(struct cli *cli, struct cpam_err *err)
     CPAM_AUTO(cpam_buf_clear) struct cpam_buf text = {0};
     struct json_writer json = {.buf = &text, .limit = 1 << 20, .pretty = true};
 
+    thread_grow_apart();
     watch_signals();
     json_begin_object(&json, NULL);
     json_put_u64(&json, "version", 1);

@@ -73,11 +73,9 @@ add_parts(struct plan *plan, uint64_t count, uint64_t *first, struct cpam_err *e
     pthread_mutex_lock(&plan->lock);
     if (plan->part_count + count > plan->cap)
     {
-        size_t cap = plan->cap == 0 ? 1024 : plan->cap * 2;
+        size_t cap = plan->part_count + count + plan->cap / 4 + 1024;
         uint64_t *grown;
 
-        while (cap < plan->part_count + count)
-            cap *= 2;
         grown = realloc(plan->parts_at, cap * sizeof(*grown));
         if (grown == NULL)
             status = cpam_fail(err, CPAM_NO_MEMORY, 0, "no memory for a plan");

@@ -21,7 +21,7 @@ enum
 struct names
 {
     struct cpam_buf text;
-    size_t *at; /* offsets into text */
+    uint32_t *at; /* offsets into text; of millions of names they are not the smaller part */
     size_t count, cap;
 };
 
@@ -41,8 +41,8 @@ name_at(const struct names *names, size_t index)
 static int
 by_name(const void *a, const void *b, void *text)
 {
-    return strcmp((const char *) text + *(const size_t *) a,
-                  (const char *) text + *(const size_t *) b);
+    return strcmp((const char *) text + *(const uint32_t *) a,
+                  (const char *) text + *(const uint32_t *) b);
 }
 
 static bool
@@ -70,15 +70,15 @@ names_add(struct names *names, const char *name, struct cpam_err *err)
 {
     if (names->count == names->cap)
     {
-        size_t cap = names->cap == 0 ? 64 : names->cap * 2;
-        size_t *grown = realloc(names->at, cap * sizeof(*grown));
+        size_t cap = names->cap + names->cap / 4 + 64;
+        uint32_t *grown = realloc(names->at, cap * sizeof(*grown));
 
         if (grown == NULL)
             return cpam_fail(err, CPAM_NO_MEMORY, 0, "no memory for the names in a directory");
         names->at = grown;
         names->cap = cap;
     }
-    names->at[names->count++] = names->text.size;
+    names->at[names->count++] = (uint32_t) names->text.size;
     return cpam_buf_append(&names->text, name, strlen(name) + 1, NAMES_MAX, err);
 }
 

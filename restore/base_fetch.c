@@ -23,6 +23,7 @@
 #include "restore_next.h"
 #include "restore_plan.h"
 #include "restore_transfer.h"
+#include "worker/thread.h"
 
 enum
 {
@@ -444,6 +445,7 @@ fetch_config(struct base_fetch *self, struct cpam_err *err)
 static enum cpam_status
 run(struct cli *cli, struct cpam_err *err)
 {
+    thread_grow_apart();
     CPAM_TRY(base_options_arguments(cli->options, cli->argc, err));
     CPAM_AUTO(free) struct base_fetch *self = calloc(1, sizeof(*self));
 

@@ -42,7 +42,8 @@ thread_wait_until(pthread_cond_t *condition, pthread_mutex_t *lock, int64_t at)
 enum
 {
     ARENAS = 2,
-    KEEP_BYTES = 256 << 10
+    KEEP_BYTES = 256 << 10,
+    GROWING_BYTES = 4 << 20
 };
 
 void
@@ -51,4 +52,10 @@ thread_share_memory(void)
     (void) mallopt(M_ARENA_MAX, ARENAS);
     (void) mallopt(M_MMAP_THRESHOLD, KEEP_BYTES);
     (void) mallopt(M_TRIM_THRESHOLD, KEEP_BYTES);
+}
+
+void
+thread_grow_apart(void)
+{
+    (void) mallopt(M_MMAP_THRESHOLD, GROWING_BYTES);
 }

@@ -26,4 +26,11 @@ bool thread_wait_until(pthread_cond_t *condition, pthread_mutex_t *lock, int64_t
  */
 void thread_share_memory(void);
 
+/*
+ * For a process whose lists may grow to tens of MiB: from 4 MiB on a list is mapped apart from all
+ * else, and leaves no hole of its size behind it each time it has grown.  (malloc() raises that bound by
+ * itself, up to 32 MiB, whenever something large is freed.)  Before the threads are started.
+ */
+void thread_grow_apart(void);
+
 #endif

@@ -12,14 +12,16 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 
+#include "push_journal.h"
+#include "push_known.h"
 #include "push_manifest.h"
 #include "repo/blocks.h"
 #include "restore_survey.h"
 #include "store/dir_store.h"
+#include "worker/thread.h"
 
 enum
 {
-    FILES = 5000000,
     FILE_SIZE = 24,
     BIG_FILES = 1024, /* of 1 GiB */
     HUGE_FILE = 256   /* GiB */
@@ -30,8 +32,10 @@ enum
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define IS_LIMITED false /* its shadow alone is more */
+#define FILES      200000
 #else
 #define IS_LIMITED true
+#define FILES      5000000
 #endif
 
 /* --- a data directory that is not there ------------------------------------------------------- */
@@ -173,6 +177,7 @@ begin(struct backup *self)
     ck_ok(plan_new(io_posix(), fixture_dir, &self->plan, &err), &err);
     ck_ok(pack_fill_new(&self->repo, self->set, plan_part_done, self->plan, &self->fill, &err),
           &err);
+    thread_grow_apart(); /* as the programs do */
     const struct rlimit limit = {MEMORY, MEMORY};
     if (IS_LIMITED)
         ck_assert_int_eq(setrlimit(RLIMIT_DATA, &limit), 0); /* this test's process is its own */
@@ -273,6 +278,68 @@ START_TEST(B9_five_million_files_of_one_directory_within_256_mib)
 }
 END_TEST
 
+/* What the state of a backup and the journal of an interrupted one say of all these files. */
+static void
+journal_of_all(struct push_journal **out)
+{
+    struct push_head head = {.sysid = REPO_SYSID,
+                             .part_size = PLAN_PART_SIZE,
+                             .label = LABEL,
+                             .epoch = LABEL,
+                             .attempt = 1,
+                             .repos = 1};
+    const struct manifest_extent extent = {.size = FILE_SIZE, .pack = 0};
+    struct
+    {
+        struct push_part fixed;
+        char rest[32 + BLOCK_TAG_SIZE];
+    } note;
+    struct cpam_err err;
+
+    ck_ok(push_journal_new(io_posix(), fixture_dir, &head, out, &err), &err);
+    for (unsigned i = 0; i < FILES; i++)
+    {
+        int length = snprintf(note.rest, sizeof(note.rest), "base/5/%u", 16384 + i);
+        const struct pack_part part = {.size = FILE_SIZE,
+                                       .extents = &extent,
+                                       .extent_count = 1,
+                                       .note = (uint8_t *) &note,
+                                       .note_size = sizeof(note.fixed) + (size_t) length + 1 +
+                                                    BLOCK_TAG_SIZE};
+
+        note.fixed = (struct push_part){.path_size = (uint32_t) length + 1, .tag_count = 1};
+        push_journal_part(*out, &part);
+    }
+}
+
+START_TEST(B9_five_million_files_that_are_known_from_two_files_within_256_mib)
+{
+    CPAM_AUTO(push_journal_free) struct push_journal *journal = NULL;
+    CPAM_AUTO(push_known_free) struct push_known *known = NULL;
+    CPAM_AUTO(push_known_free) struct push_known *before = NULL;
+    CPAM_AUTO(cpam_buf_clear) struct cpam_buf text = {0};
+    static struct made_up source;
+    static struct backup backup;
+    char path[160];
+    struct known_part part;
+    uint64_t file;
+    struct cpam_err err;
+
+    begin(&backup);
+    journal_of_all(&journal);
+    snprintf(path, sizeof(path), "%s/" PUSH_JOURNAL_PREFIX LABEL PUSH_JOURNAL_END, fixture_dir);
+    ck_ok(push_known_open(io_posix(), path, true, &known, &err), &err);
+    ck_ok(push_known_open(io_posix(), path, true, &before, &err), &err);
+    made_up_init(&source, FILES, FILE_SIZE);
+    walk(&backup, &source, note_small);
+    ck_ok(push_file_number("base/5/16384", &file, &err), &err);
+    ck_ok(push_known_part(known, "base/5/16384", file, 0, &text, &part, &err), &err);
+    ck_assert_uint_eq(part.size, FILE_SIZE);
+    store_and_survey(&backup, FILES, (uint64_t) FILES * FILE_SIZE, (uint64_t) FILES * FILE_SIZE);
+    end(&backup);
+}
+END_TEST
+
 /* A part of zeros as pack_fill tells it: one hole.  Its tags count only where they are stored. */
 static enum cpam_status
 note_sparse(void *arg, const struct source_entry *entry, struct cpam_err *err)
@@ -332,6 +399,7 @@ suite(void)
 
     tcase_set_timeout(tcase, 1700);
     tcase_add_test(tcase, B9_five_million_files_of_one_directory_within_256_mib);
+    tcase_add_test(tcase, B9_five_million_files_that_are_known_from_two_files_within_256_mib);
     tcase_add_test(tcase, B9_a_sparse_tebibyte_within_256_mib);
     tcase_add_test(tcase, B9_tags_of_one_huge_file_within_256_mib);
     suite_add_tcase(suite, tcase);
