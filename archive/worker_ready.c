@@ -56,10 +56,7 @@ ready_free(struct ready *ready)
 static int
 compare(const void *left, const void *right)
 {
-    const struct archive_name *a = left, *b = right;
-    bool a_history = a->kind == ARCHIVE_HISTORY, b_history = b->kind == ARCHIVE_HISTORY;
-
-    return a_history != b_history ? (a_history ? -1 : 1) : strcmp(a->text, b->text);
+    return archive_name_order(left, right);
 }
 
 /* Sorted, and cut to what is kept. */

@@ -52,10 +52,15 @@ mark_listed(struct serving *serving)
     struct queue *queue = serving->worker.queue;
     bool complete;
     size_t count = ready_count(serving->ready, &complete);
+    const struct archive_name *end = complete ? NULL : ready_at(serving->ready, count - 1);
 
     for (size_t i = 0; i < queue_count(queue); i++)
-        /* beyond the end of a list that was cut, nothing is known */
-        queue_at(queue, i)->listed = !complete && queue_at(queue, i)->listed;
+    {
+        struct job *job = queue_at(queue, i);
+
+        /* beyond the end of a list that was cut nothing is known, before it everything */
+        job->listed = job->listed && end != NULL && archive_name_order(&job->name, end) > 0;
+    }
     for (size_t i = 0; i < count; i++)
     {
         struct job *job = queue_find(queue, ready_at(serving->ready, i)->text);

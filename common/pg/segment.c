@@ -214,6 +214,14 @@ archive_name_parse(const char *name, struct archive_name *out, struct cpam_err *
     return CPAM_OK;
 }
 
+int
+archive_name_order(const struct archive_name *a, const struct archive_name *b)
+{
+    bool a_history = a->kind == ARCHIVE_HISTORY, b_history = b->kind == ARCHIVE_HISTORY;
+
+    return a_history != b_history ? (a_history ? -1 : 1) : strcmp(a->text, b->text);
+}
+
 enum cpam_status
 archive_name_segment(const struct archive_name *name, uint32_t segment_size, struct segment *out,
                      struct cpam_err *err)

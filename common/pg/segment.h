@@ -77,6 +77,8 @@ struct archive_name
 /* CPAM_INVALID for anything else ("is not a name of PostgreSQL's WAL archive"). */
 enum cpam_status archive_name_parse(const char *name, struct archive_name *out,
                                     struct cpam_err *err) CPAM_CHECK;
+/* Below 0, 0, above 0: as the server archives them, histories first, then by name. */
+int archive_name_order(const struct archive_name *a, const struct archive_name *b);
 /* The segment such a name speaks of; CPAM_INVALID if low does not fit segment_size. */
 enum cpam_status archive_name_segment(const struct archive_name *name, uint32_t segment_size,
                                       struct segment *out, struct cpam_err *err) CPAM_CHECK;

@@ -4,10 +4,11 @@ import json
 import os
 import subprocess
 import threading
+import time
 
-from push_world import name, segment, tap, workspace
+from push_world import World, name, segment, tap, workspace
 from test_wal_worker_store import bucket, stored
-from worker_world import ready, the_worker, until
+from worker_world import has, ready, the_worker, until
 
 READY = 1000
 ON_THEIR_WAY = list(range(2, 10))  # with one of wal.push.workers: eight connections
@@ -128,6 +129,18 @@ def test_P8_P10_a_file_that_is_written_again_with_the_same_bytes_is_compared(t):
     t.true(w.fetch(one) == segment(1, 1, seed="then"), "stored")
 
 
+HISTORY = """START WAL LOCATION: 0/1000028 (file {0})
+STOP WAL LOCATION: 0/1000100 (file {0})
+CHECKPOINT LOCATION: 0/1000060
+BACKUP METHOD: streamed
+BACKUP FROM: primary
+START TIME: 2026-08-01 00:00:00 UTC
+LABEL: x
+START TIMELINE: 1
+STOP TIME: 2026-08-01 00:00:01 UTC
+STOP TIMELINE: 1
+"""
+
 MEASURE = """import json, os, resource, subprocess, sys
 spent = []
 for line in json.loads(sys.argv[1]):
@@ -158,6 +171,31 @@ def test_P15_ask10_what_was_done_ahead_is_acknowledged_without_a_request(t):
     t.equal(the_worker(t, w), pid, "who answered")
     if "LD_PRELOAD" not in os.environ and "ASAN_OPTIONS" not in os.environ:
         t.true(kib < 16 << 10, f"{kib} KiB resident")
+
+
+@tap.limit(900)
+def test_P9_it_looks_ahead_however_much_there_is(t):
+    """More files than the worker keeps in mind: what has been archived has to leave it."""
+    w = World(t, worker=True)
+    segment = w.segment(1)
+    label = HISTORY.format(segment)
+    names = [f"{segment}.{0x28 + number:08X}.backup" for number in range(17000)]
+    for one in names:
+        w.write(one, label)
+    ready(w, *names)
+    w.expect(w.push(names[0]), 0)
+    left = iter(names)
+    waiting = next(left)
+    end = time.monotonic() + 600
+    while waiting is not None:  # the server asks for none of them: only looking ahead gets them there
+        if has(w, waiting):
+            os.unlink(f"{w.pg_wal}/archive_status/{waiting}.ready")
+            waiting = next(left, None)
+        elif time.monotonic() > end:
+            raise AssertionError(f"{waiting} is not archived")
+        else:
+            time.sleep(0.01)
+    the_worker(t, w)
 
 
 if __name__ == "__main__":
