@@ -13,7 +13,8 @@
 
 enum
 {
-    MARGIN = 150 * 1000 /* us before a caller's time is over */
+    MARGIN = 150 * 1000,      /* us before a caller's time is over */
+    REMEMBERED = 60 * 1000000 /* us for which what was done ahead is not looked at again */
 };
 
 /* --- answers ---------------------------------------------------------------------------------- */
@@ -92,21 +93,44 @@ answer_late(struct worker *worker, struct asker *asker)
     answer(worker, asker, &err);
 }
 
-/* Another content than the one asked about was pushed: once more, with what is there now. */
+/*
+ * Might a repository have been made anew since it took the file?  It was opened anew, or so much time has
+ * passed that nobody may have had a reason to look: then the store is asked, and has to hold it.
+ */
+static bool
+doubtful(const struct worker *worker, const struct job *job)
+{
+    for (size_t i = 0; i < worker->lane_count; i++)
+        if (job->shares[i].state == SHARE_DONE && job->shares[i].number < worker->lanes[i].number)
+            return true;
+    return worker->io->ops->monotonic(worker->io) - job->settled > REMEMBERED;
+}
+
+/* He waits for it: until the last of all that do gives up. */
+static void
+add_asker(struct job *job, struct deadline deadline)
+{
+    job->until = job->askers == 0 ? deadline : deadline_later(job->until, deadline);
+    job->askers++;
+}
+
+/* What is durable is not what was asked about, or may be so no longer: once more, with what is there
+   now. */
 static void
 run_again(struct worker *worker, struct asker *asker)
 {
     struct job *job = asker->job, *fresh;
+    bool doubted = handoff_stamp_same(&job->stamp, &asker->stamp);
     struct cpam_err err;
 
-    if (asker->again)
+    if (asker->again && !doubted)
     {
         cpam_fail(&err, CPAM_TRANSIENT, 0, "the file changes while it is being pushed");
         answer(worker, asker, &err);
         return;
     }
-    if (queue_again(worker->queue, job, &asker->stamp, worker->io->ops->monotonic(worker->io),
-                    &fresh, &err) != CPAM_OK)
+    if (queue_again(worker->queue, job, doubted ? NULL : &asker->stamp,
+                    worker->io->ops->monotonic(worker->io), &fresh, &err) != CPAM_OK)
     {
         answer(worker, asker, &err);
         return;
@@ -116,8 +140,7 @@ run_again(struct worker *worker, struct asker *asker)
         {
             worker->askers[i].job = fresh;
             worker->askers[i].again = true;
-            fresh->askers++;
-            fresh->until = worker->askers[i].deadline;
+            add_asker(fresh, worker->askers[i].deadline);
         }
     pthread_cond_broadcast(&worker->work);
 }
@@ -132,7 +155,7 @@ answer_all(struct worker *worker)
         if (asker->waiter == NULL)
             continue;
         if (asker->job->state == JOB_DURABLE &&
-            handoff_stamp_same(&asker->job->stamp, &asker->stamp))
+            handoff_stamp_same(&asker->job->stamp, &asker->stamp) && !doubtful(worker, asker->job))
             answer(worker, asker, NULL);
         else if (asker->job->state == JOB_DURABLE)
             run_again(worker, asker);
@@ -197,8 +220,7 @@ answer_asked(void *arg, struct handoff_waiter *waiter, const char *name,
         asker->stamp = *stamp;
         asker->deadline = deadline;
         asker->again = fresh;
-        asker->job->askers++;
-        asker->job->until = deadline;
+        add_asker(asker->job, deadline);
         pthread_cond_broadcast(&worker->work);
         answer_all(worker);
     }

@@ -44,22 +44,18 @@ lane_drain_time(const struct worker *worker)
     return DRAIN_TIME + unhurried(worker, worker->segment_size);
 }
 
-/* With the lock held.  The caller's time, so that he hears why it failed; more for what is large, or
-   ran out of it before. */
+/* With the lock held.  The caller's time, so that he hears why it failed; more for what is large, ran
+   out of it before, or has callers whose time is over. */
 static struct deadline
 time_for(const struct worker *worker, const struct job *job, uint64_t size)
 {
     int64_t timeout = worker->settings->wal.push_timeout;
-    int64_t now = worker->io->ops->monotonic(worker->io);
+    int64_t left = job->until.at - worker->io->ops->monotonic(worker->io);
     bool usual = (int64_t) (size / USUAL_LINK) * 1000000 <= timeout / 2;
 
-    if (job->askers > 0 && usual && !job->patient && job->until.at != 0)
-    {
-        int64_t left = job->until.at - now;
-
+    if (job->askers > 0 && usual && !job->patient && job->until.at != 0 && left > 0)
         return deadline_after(worker->io,
                               left > 4 * ANSWER_MARGIN ? left - ANSWER_MARGIN : left - left / 4);
-    }
     return deadline_after(worker->io, unhurried(worker, size));
 }
 
@@ -279,7 +275,10 @@ report(struct pushing *push, enum cpam_status status, const struct cpam_err *err
     else if (!of_file)
         note_failure(lane, err, now);
     if (status == CPAM_OK)
+    {
+        job->shares[lane->index].number = push->thread->connection.number;
         queue_report(worker->queue, job, lane->index, SHARE_DONE, false, NULL, now);
+    }
     else
         queue_report(worker->queue, job, lane->index,
                      of_file || job->askers > 0 ? SHARE_FAILED : SHARE_OPEN,

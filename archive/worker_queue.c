@@ -54,15 +54,6 @@ queue_free(struct queue *queue)
     free(queue);
 }
 
-/* As the server archives: histories first, then by name. */
-static int
-compare(const struct archive_name *a, const struct archive_name *b)
-{
-    bool a_history = a->kind == ARCHIVE_HISTORY, b_history = b->kind == ARCHIVE_HISTORY;
-
-    return a_history != b_history ? (a_history ? -1 : 1) : strcmp(a->text, b->text);
-}
-
 /* Where name is, or would be. */
 static size_t
 place_of(const struct queue *queue, const struct archive_name *name, bool *there)
@@ -73,7 +64,7 @@ place_of(const struct queue *queue, const struct archive_name *name, bool *there
     while (from < to)
     {
         size_t middle = from + (to - from) / 2;
-        int order = compare(&queue->jobs[middle]->name, name);
+        int order = archive_name_order(&queue->jobs[middle]->name, name);
 
         *there = order == 0;
         if (order == 0)
@@ -252,13 +243,14 @@ queue_again(struct queue *queue, struct job *old, const struct handoff_stamp *st
     CPAM_TRY(job_new(queue, &old->name, out, err));
     (*out)->listed = old->listed;
     (*out)->patient = old->failed != NULL && old->failed->status == CPAM_DEADLINE;
-    if (old->stamped && handoff_stamp_same(&old->stamp, stamp))
+    if (old->stamped && stamp != NULL && handoff_stamp_same(&old->stamp, stamp))
     {
         (*out)->stamped = true;
         (*out)->stamp = *stamp;
         for (size_t i = 0; i < queue->spec.lanes; i++)
             if (old->shares[i].state == SHARE_DONE)
-                (*out)->shares[i].state = SHARE_DONE;
+                (*out)->shares[i] =
+                    (struct share){.state = SHARE_DONE, .number = old->shares[i].number};
     }
     queue->jobs[at] = *out;
     let_go(queue, old);

@@ -27,6 +27,7 @@ struct share
 {
     enum share_state state;
     struct cpam_err *err; /* of the last failure, or NULL */
+    uint64_t number;      /* SHARE_DONE: of the opening it was put with (repository_shared.h) */
 };
 
 enum job_state
@@ -81,7 +82,7 @@ enum cpam_status queue_add(struct queue *queue, const struct archive_name *name,
 /*
  * A new run of a job that is over.  What old threads still do for it belongs to the old one, which
  * leaves the queue; repositories that have just the bytes of this stamp are not asked again, and
- * where these are all it takes, the new one is over at once.
+ * where these are all it takes, the new one is over at once.  stamp is NULL: all are asked again.
  */
 enum cpam_status queue_again(struct queue *queue, struct job *old,
                              const struct handoff_stamp *stamp, int64_t now, struct job **out,

@@ -39,3 +39,11 @@ deadline_sooner(struct deadline a, struct deadline b)
         return a;
     return a.at < b.at ? a : b;
 }
+
+struct deadline
+deadline_later(struct deadline a, struct deadline b)
+{
+    if (a.at == 0 || b.at == 0)
+        return (struct deadline){0};
+    return a.at > b.at ? a : b;
+}

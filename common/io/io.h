@@ -81,7 +81,8 @@ struct deadline deadline_after(struct io *io, int64_t us);
 /* Microseconds left: 0 when it has passed, INT64_MAX when there is none. */
 int64_t deadline_left(struct io *io, struct deadline deadline);
 
-/* The earlier of the two. */
+/* The earlier, and the later, of the two. */
 struct deadline deadline_sooner(struct deadline a, struct deadline b);
+struct deadline deadline_later(struct deadline a, struct deadline b);
 
 #endif

@@ -239,14 +239,15 @@ def test_trap15_two_data_directories_never_share(t):
     t.equal(w.fetch(name(1, 2)), segment(1, 2, seed="production"))
 
 
-def test_P6_a_repository_that_was_made_anew_is_noticed(t):
-    """What is sealed for the one before it could never be read again."""
-    w = World(t, worker=True)
-    w.expect(w.push(w.segment(1)), 0)
+def make_anew(w):
     shutil.rmtree(w.root())
     workspace.folder(w.root(), 0o700)
     workspace.run([f"{push_world.programs()}/make_repo", w.config, "primary", SYSID, 15, w.size])
-    numbers = iter(range(2, 4096))
+
+
+def push_until_one_comes_back(w, first):
+    """For a moment a repository is taken to be the one it was."""
+    numbers = iter(range(first, 4096))
 
     def comes_back():
         one = w.segment(next(numbers))
@@ -255,6 +256,29 @@ def test_P6_a_repository_that_was_made_anew_is_noticed(t):
                               f"{w.folder}/back"], check=False).returncode == 0
 
     until("a segment that comes back", comes_back)
+
+
+def test_P6_P10_what_the_repository_of_before_had_is_not_acknowledged(t):
+    w = World(t, worker=True)
+    names = [w.segment(number) for number in range(1, 6)]
+    ready(w, *names)
+    w.expect(w.push(names[0]), 0)
+    pid = the_worker(t, w)
+    until("all of them", lambda: all(has(w, one) for one in names))
+    make_anew(w)
+    push_until_one_comes_back(w, 6)
+    for one in names[1:]:
+        w.expect(w.push(one), 0)
+        t.true(has(w, one), f"{one} was acknowledged, and is there")
+    t.equal(w.workers(), [pid], "who answered")
+
+
+def test_P6_a_repository_that_was_made_anew_is_noticed(t):
+    """What is sealed for the one before it could never be read again."""
+    w = World(t, worker=True)
+    w.expect(w.push(w.segment(1)), 0)
+    make_anew(w)
+    push_until_one_comes_back(w, 2)
 
 
 def test_P13_an_optional_repository_never_decides(t):

@@ -223,6 +223,10 @@ START_TEST(deadlines)
     ck_assert_int_eq(deadline_sooner(soon, never).at, soon.at);
     ck_assert_int_eq(deadline_sooner(late, soon).at, soon.at);
     ck_assert_int_eq(deadline_sooner(past, soon).at, past.at);
+    ck_assert_int_eq(deadline_later(never, soon).at, never.at);
+    ck_assert_int_eq(deadline_later(soon, never).at, never.at);
+    ck_assert_int_eq(deadline_later(late, soon).at, late.at);
+    ck_assert_int_eq(deadline_later(past, soon).at, soon.at);
     ck_assert_int_eq(deadline_after(io, INT64_MAX).at, INT64_MAX);
 }
 END_TEST

@@ -57,9 +57,9 @@ end(void)
     queue_free(worker.queue);
 }
 
-/* What a lane's thread does with the job that is next. */
+/* What a lane's thread does with the job that is next, and did `age` us ago. */
 static void
-run_to(enum share_state state, const struct handoff_stamp *stamp)
+run_before(int64_t age, enum share_state state, const struct handoff_stamp *stamp)
 {
     struct job *job = queue_take(worker.queue, 0, true);
     struct cpam_err err;
@@ -68,11 +68,31 @@ run_to(enum share_state state, const struct handoff_stamp *stamp)
     job->stamped = true;
     job->stamp = *stamp;
     cpam_fail(&err, CPAM_TRANSIENT, 0, "the repository is away");
-    queue_report(worker.queue, job, 0, state, false, state == SHARE_DONE ? NULL : &err, 1);
+    job->shares[0].number = worker.lanes[0].number;
+    queue_report(worker.queue, job, 0, state, false, state == SHARE_DONE ? NULL : &err,
+                 worker.io->ops->monotonic(worker.io) - age);
     queue_leave(worker.queue, job);
 }
 
+static void
+run_to(enum share_state state, const struct handoff_stamp *stamp)
+{
+    run_before(0, state, stamp);
+}
+
 static const struct handoff_stamp first = {1, 2, 3, 4}, other = {1, 2, 3, 5};
+
+static void
+done_ahead(int64_t age)
+{
+    struct archive_name name;
+    struct cpam_err err;
+    struct job *job;
+
+    ck_ok(archive_name_parse(NAME, &name, &err), &err);
+    ck_ok(queue_add(worker.queue, &name, &job, &err), &err);
+    run_before(age, SHARE_DONE, &first);
+}
 
 /* The second question comes between the end of a push and the answer to the first. */
 START_TEST(P9_who_waits_for_a_failed_push_hears_of_it_when_it_is_asked_for_again)
@@ -109,6 +129,74 @@ START_TEST(P9_who_waits_for_a_file_hears_of_it_when_another_one_of_its_name_is_a
 }
 END_TEST
 
+START_TEST(P9_what_was_done_ahead_is_acknowledged_at_once)
+{
+    done_ahead(1000000);
+    answer_asked(&worker, waiter(0), NAME, &first, (struct deadline){0});
+    ck_assert_int_eq(told[0].times, 1);
+    ck_assert_int_eq(told[0].reply.status, CPAM_OK);
+}
+END_TEST
+
+static void
+check_asked_again(void)
+{
+    answer_asked(&worker, waiter(0), NAME, &first, (struct deadline){0});
+    ck_assert_int_eq(told[0].times, 0);
+    run_to(SHARE_DONE, &first);
+    answer_all(&worker);
+    ck_assert_int_eq(told[0].times, 1);
+    ck_assert_int_eq(told[0].reply.status, CPAM_OK);
+}
+
+START_TEST(P10_what_was_done_under_an_earlier_opening_is_looked_at_again)
+{
+    done_ahead(0);
+    worker.lanes[0].number++;
+    check_asked_again();
+}
+END_TEST
+
+START_TEST(P10_what_was_done_long_ago_is_looked_at_again)
+{
+    done_ahead(INT64_C(61) * 1000000);
+    check_asked_again();
+}
+END_TEST
+
+/* Its thread had the connection of before. */
+START_TEST(P10_a_repository_that_is_opened_anew_while_it_is_pushed_is_asked_again)
+{
+    answer_asked(&worker, waiter(0), NAME, &first, (struct deadline){0});
+    run_to(SHARE_DONE, &first);
+    worker.lanes[0].number++;
+    answer_all(&worker);
+    ck_assert_int_eq(told[0].times, 0);
+    run_to(SHARE_DONE, &first);
+    answer_all(&worker);
+    ck_assert_int_eq(told[0].reply.status, CPAM_OK);
+}
+END_TEST
+
+START_TEST(P11_the_last_who_gives_up_decides_how_long_it_may_take)
+{
+    const struct deadline soon = deadline_after(worker.io, 1000000000), never = {0};
+    const struct deadline late = deadline_after(worker.io, 2000000000);
+
+    answer_asked(&worker, waiter(0), NAME, &first, late);
+    const struct job *job = queue_find(worker.queue, NAME);
+    ck_assert_int_eq(job->until.at, late.at);
+    answer_asked(&worker, waiter(1), NAME, &first, soon);
+    ck_assert_int_eq(job->until.at, late.at);
+    answer_gone(&worker, waiter(0));
+    answer_gone(&worker, waiter(1));
+    answer_asked(&worker, waiter(0), NAME, &first, soon);
+    ck_assert_int_eq(queue_find(worker.queue, NAME)->until.at, soon.at);
+    answer_asked(&worker, waiter(1), NAME, &first, never);
+    ck_assert_int_eq(queue_find(worker.queue, NAME)->until.at, never.at);
+}
+END_TEST
+
 Suite *
 suite(void)
 {
@@ -119,6 +207,11 @@ suite(void)
     tcase_add_test(tcase, P9_who_waits_for_a_failed_push_hears_of_it_when_it_is_asked_for_again);
     tcase_add_test(tcase,
                    P9_who_waits_for_a_file_hears_of_it_when_another_one_of_its_name_is_asked_for);
+    tcase_add_test(tcase, P9_what_was_done_ahead_is_acknowledged_at_once);
+    tcase_add_test(tcase, P10_what_was_done_under_an_earlier_opening_is_looked_at_again);
+    tcase_add_test(tcase, P10_what_was_done_long_ago_is_looked_at_again);
+    tcase_add_test(tcase, P10_a_repository_that_is_opened_anew_while_it_is_pushed_is_asked_again);
+    tcase_add_test(tcase, P11_the_last_who_gives_up_decides_how_long_it_may_take);
     suite_add_tcase(suite, tcase);
     return suite;
 }
