@@ -132,16 +132,7 @@ publish(struct fetch_delivery *delivery, struct cpam_err *err)
     if (durable)
         CPAM_TRY(file_sync(delivery->io, delivery->draft.fd, delivery->temporary, err));
     CPAM_TRY(draft_close(&delivery->draft, err));
-    if (!fetch_situation_holds(delivery->io, situation))
-    {
-        cpam_fail(
-            err, CPAM_CANCELLED, 0,
-            "the server that asked for \"%s\" (process %s) is not the one that runs in \"%s\" "
-            "now: nothing was put in place",
-            situation->name.text, situation->server.present ? situation->server.pid : "none",
-            situation->data);
-        return CPAM_CANCELLED;
-    }
+    CPAM_TRY(fetch_situation_check(delivery->io, situation, err));
     CPAM_TRY(draft_rename(&delivery->draft, situation->destination, err));
     if (durable)
         CPAM_TRY(file_sync_parent(delivery->io, situation->destination, err));

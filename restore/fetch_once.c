@@ -186,7 +186,7 @@ pause_before_again(const struct fetch *fetch)
     for (int second = 0; second < AGAIN_PAUSE; second++)
     {
         fetch->io->ops->sleep(fetch->io, SECOND);
-        if (!fetch_situation_holds(fetch->io, fetch->situation))
+        if (fetch_situation_gone(fetch->io, fetch->situation))
             return false;
     }
     return true;
@@ -226,7 +226,7 @@ fetch_until_answered(struct fetch *fetch)
             return server_gone(fetch);
     }
     /* it may be gone since the last look, and its next start needs recovery.signal */
-    if (fetch->hold.placed && !fetch_situation_holds(fetch->io, situation))
+    if (fetch->hold.placed && fetch_situation_gone(fetch->io, situation))
         return server_gone(fetch);
     if (fetch_hold_release(&fetch->hold, &err) != CPAM_OK)
     {

@@ -92,10 +92,7 @@ deliver(const struct fetch_wish *wish, const char *path, struct cpam_err *err)
                          "%" PRIu32,
                          path, (intmax_t) about.st_size, situation->control.segment_size);
     CPAM_TRY(look_at(wish, path, (about.st_mode & 0777) == PREFETCH_LOOK_AT, err));
-    if (!fetch_situation_holds(wish->io, situation))
-        return cpam_fail(err, CPAM_CANCELLED, 0,
-                         "%s: the server that asked is not the one that runs now",
-                         situation->name.text);
+    CPAM_TRY(fetch_situation_check(wish->io, situation, err));
     status = file_rename(wish->io, path, situation->destination, err);
     return status != CPAM_OK && err->sys == EXDEV ? copy_over(wish, path, err) : status;
 }

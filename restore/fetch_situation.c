@@ -27,6 +27,8 @@ fetch_caller_of(const struct fetch_signs *signs)
         return FETCH_CALLER_PERSON;
     if (signs->standby_signal)
         return FETCH_CALLER_STANDBY;
+    if (signs->untold)
+        return FETCH_CALLER_FINISHING;
     if (signs->recovery_signal)
         return FETCH_CALLER_RECOVERY;
     if (signs->postmaster && (!signs->control_known || signs->state == CONTROL_IN_ARCHIVE_RECOVERY))
@@ -64,12 +66,24 @@ path_join(const char *dir, const char *name)
     return path;
 }
 
-static bool
-is_there(struct io *io, const char *dir, const char *name)
+enum presence
+{
+    ABSENT,
+    PRESENT,
+    UNTOLD
+};
+
+static enum presence
+look_for(struct io *io, const char *dir, const char *name)
 {
     CPAM_AUTO(free) char *path = path_join(dir, name);
+    struct stat ignored;
 
-    return path != NULL && file_exists(io, path);
+    if (path == NULL)
+        return UNTOLD;
+    if (io->ops->stat(io, AT_FDCWD, path, 0, &ignored) == 0)
+        return PRESENT;
+    return errno == ENOENT || errno == ENOTDIR || errno == EACCES ? ABSENT : UNTOLD;
 }
 
 /* The part before the last slash, by text: pg_wal may be a link, its parent is not where it leads. */
@@ -124,10 +138,14 @@ server_read(struct io *io, const char *data, struct fetch_server *out)
     CPAM_AUTO(free) char *path = path_join(data, "postmaster.pid");
     CPAM_AUTO(cpam_buf_clear) struct cpam_buf content = {0};
     struct cpam_err ignored;
+    enum cpam_status status = CPAM_NO_MEMORY;
     const char *text;
 
     memset(out, 0, sizeof(*out));
-    if (path == NULL || file_read_all(io, path, POSTMASTER_PID_MAX, &content, &ignored) != CPAM_OK)
+    if (path != NULL)
+        status = file_read_all(io, path, POSTMASTER_PID_MAX, &content, &ignored);
+    out->told = status == CPAM_OK || status == CPAM_NOT_FOUND;
+    if (status != CPAM_OK)
         return;
     text = cpam_buf_text(&content);
     out->present = text != NULL && line_of(text, 1, out->pid, sizeof(out->pid)) &&
@@ -140,11 +158,21 @@ data_directory(struct io *io, const char *directory)
 {
     CPAM_AUTO(free) char *above = parent_of(directory);
 
-    if (above != NULL && is_there(io, above, "global/pg_control"))
+    /* what can't be looked at just now is taken to be there: the signs tell the rest */
+    if (above != NULL && look_for(io, above, "global/pg_control") != ABSENT)
         return CPAM_STEAL(above);
-    if (is_there(io, ".", "global/pg_control"))
+    if (look_for(io, ".", "global/pg_control") != ABSENT)
         return strdup(".");
     return NULL;
+}
+
+static bool
+see(struct io *io, const struct fetch_situation *situation, const char *name, bool *untold)
+{
+    enum presence presence = look_for(io, situation->data, name);
+
+    *untold |= presence == UNTOLD;
+    return presence == PRESENT;
 }
 
 static void
@@ -157,9 +185,9 @@ signs_read(struct io *io, struct fetch_situation *situation)
     signs.server_name = strcmp(base, "RECOVERYXLOG") == 0 || strcmp(base, "RECOVERYHISTORY") == 0;
     if (situation->data != NULL)
     {
-        signs.standby_signal = is_there(io, situation->data, "standby.signal");
-        signs.recovery_signal = is_there(io, situation->data, "recovery.signal");
-        signs.postmaster = is_there(io, situation->data, "postmaster.pid");
+        signs.standby_signal = see(io, situation, "standby.signal", &signs.untold);
+        signs.recovery_signal = see(io, situation, "recovery.signal", &signs.untold);
+        signs.postmaster = see(io, situation, "postmaster.pid", &signs.untold);
         situation->has_control =
             control_load(io, situation->data, NULL, &situation->control, &ignored) == CPAM_OK;
         signs.control_known = situation->has_control;
@@ -217,18 +245,54 @@ server_lives(const struct fetch_server *server)
     return kill((pid_t) pid, 0) == 0 || errno != ESRCH;
 }
 
-bool
-fetch_situation_holds(struct io *io, const struct fetch_situation *situation)
+enum server_now
 {
+    SERVER_SAME,
+    SERVER_GONE,
+    SERVER_UNTOLD
+};
+
+static enum server_now
+server_now(struct io *io, const struct fetch_situation *situation)
+{
+    const struct fetch_server *then = &situation->server;
     struct fetch_server now;
 
     if (situation->caller == FETCH_CALLER_PERSON || situation->data == NULL)
-        return true;
+        return SERVER_SAME;
     server_read(io, situation->data, &now);
-    return now.present == situation->server.present &&
-           strcmp(now.pid, situation->server.pid) == 0 &&
-           strcmp(now.started, situation->server.started) == 0 &&
-           (!now.present || server_lives(&now));
+    if (!now.told || !then->told)
+        return SERVER_UNTOLD;
+    return now.present == then->present && strcmp(now.pid, then->pid) == 0 &&
+                   strcmp(now.started, then->started) == 0 && (!now.present || server_lives(&now))
+               ? SERVER_SAME
+               : SERVER_GONE;
+}
+
+bool
+fetch_situation_gone(struct io *io, const struct fetch_situation *situation)
+{
+    return server_now(io, situation) == SERVER_GONE;
+}
+
+enum cpam_status
+fetch_situation_check(struct io *io, const struct fetch_situation *situation, struct cpam_err *err)
+{
+    enum server_now now = server_now(io, situation);
+
+    if (now == SERVER_SAME)
+        return CPAM_OK;
+    if (now == SERVER_UNTOLD)
+        return cpam_fail(err, CPAM_IO, 0,
+                         "could not tell whether the server that asked for \"%s\" still runs: "
+                         "\"%s/postmaster.pid\" can't be read",
+                         situation->name.text, situation->data);
+    return cpam_fail(
+        err, CPAM_CANCELLED, 0,
+        "the server that asked for \"%s\" (process %s) is not the one that runs in \"%s\" now: "
+        "nothing was put in place",
+        situation->name.text, situation->server.present ? situation->server.pid : "none",
+        situation->data);
 }
 
 static bool

@@ -27,14 +27,16 @@ struct fetch_signs
 {
     bool server_name; /* the destination is RECOVERYXLOG or RECOVERYHISTORY */
     bool standby_signal, recovery_signal, postmaster;
+    bool untold;        /* whether a signal file or postmaster.pid is there could not be seen */
     bool control_known; /* pg_control could be read */
     enum control_state state;
 };
 
 /*
  * Finishing is: the server's name for the destination, a postmaster.pid, no signal file, and
- * pg_control still "in archive recovery", or unreadable (waiting does no harm, 254 would).  In every
- * other state a server without signal files never calls restore_command: a person tries it by hand.
+ * pg_control still "in archive recovery", or unreadable (waiting does no harm, 254 would; so it is for
+ * signs that could not be seen).  In every other state a server without signal files never calls
+ * restore_command: a person tries it by hand.
  */
 enum fetch_caller fetch_caller_of(const struct fetch_signs *signs);
 const char *fetch_caller_name(enum fetch_caller caller);
@@ -42,6 +44,7 @@ const char *fetch_caller_name(enum fetch_caller caller);
 /* One run of a server: lines 1 and 3 of postmaster.pid. */
 struct fetch_server
 {
+    bool told; /* false: postmaster.pid could not be read */
     bool present;
     char pid[24], started[24];
 };
@@ -68,10 +71,17 @@ CPAM_SCOPED(fetch_situation_free, struct fetch_situation);
 
 /*
  * Is the server that called still the one that runs, and does it?  An orphan of an earlier run must
- * not put its file under a name that the next run is waiting for (trap 14), nor wait for ever for
- * an archive nobody asks any more.  Always true for a person.
+ * not wait for ever for an archive nobody asks any more.  A file that can't be read just now says
+ * nothing: the server is not gone then.  False for a person.
  */
-bool fetch_situation_holds(struct io *io, const struct fetch_situation *situation);
+bool fetch_situation_gone(struct io *io, const struct fetch_situation *situation);
+
+/*
+ * Right before a file gets its name: CPAM_CANCELLED when the server is gone, whose next run may be
+ * waiting for that name (trap 14), CPAM_IO when that can't be told.  Always CPAM_OK for a person.
+ */
+enum cpam_status fetch_situation_check(struct io *io, const struct fetch_situation *situation,
+                                       struct cpam_err *err) CPAM_CHECK;
 
 /*
  * Does the server hold a good copy of the file beside the destination (trap 3)?  A segment: size,

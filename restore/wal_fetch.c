@@ -104,7 +104,7 @@ answer_without_program(const struct front *front, const char **argv, struct cpam
         if (fetch_hold_place(&hold, &ignored) != CPAM_OK)
             log_failure(&ignored);
         front->io->ops->sleep(front->io, AGAIN_PAUSE);
-        if (!fetch_situation_holds(front->io, situation))
+        if (fetch_situation_gone(front->io, situation))
             return FETCH_ANSWER_STOP; /* nobody reads it; recovery.signal stays */
         /* the state must read as it is to whom it becomes */
         if (fetch_hold_release(&hold, &ignored) != CPAM_OK)
@@ -139,7 +139,7 @@ fetch_in_foreground(const struct front *front, bool unasked)
     {
         snprintf(begun, sizeof(begun), "--" FETCH_FRONT_BEGUN "=%" PRId64, front->begun);
         argv[count++] = begun;
-        if (front->situation != NULL)
+        if (front->situation != NULL && front->situation->server.told)
         {
             const struct fetch_server *seen = &front->situation->server;
 

@@ -62,6 +62,7 @@ take_server(struct fetch_situation *situation, const char *server)
 
     if (slash == NULL)
         return;
+    situation->server.told = true;
     situation->server.present = slash != server;
     snprintf(situation->server.pid, sizeof(situation->server.pid), "%.*s", (int) (slash - server),
              server);

@@ -106,6 +106,21 @@ def test_F1_F4_every_call_of_the_front_failing(t):
     t.true(delivered > calls, f"{delivered} delivered: most are had in the foreground")
 
 
+@tap.limit(600)
+def test_F1_every_call_of_a_standbys_front_failing(t):
+    """254 would shut it down."""
+    w = Archive(t, "cpam-wal-fetch")
+    os.unlink(f"{w.data}/recovery.signal")
+    workspace.write(f"{w.data}/standby.signal", "")
+    calls = w.calls(1)
+    for errno in ("EIO", "ENFILE", "ESTALE"):
+        for call in range(1, calls + 1):
+            about = f"call {call} of the front failing with {errno}"
+            done = w.ask(2 + call % 4, {"CPAM_TWIN_FAIL": f"{call}:{errno}"})
+            t.true(done.returncode in (0, 1), f"{about}: {done.returncode}: {done.stderr}")
+            t.equal(w.whole_or_absent(2 + call % 4, about), done.returncode == 0, about)
+
+
 @tap.limit(900)
 def test_F1_F4_the_worker_failing_or_killed_at_any_call(t):
     """Whatever happens to it, the front delivers the whole segment, or says that it could not tell."""
@@ -157,7 +172,7 @@ def test_trap14_a_segment_fetched_ahead_is_not_given_to_the_next_server(t):
     w.calls(1)
     workspace.write(f"{w.folder}/next.pid", f"{os.getpid()}\n{w.data}\n1700000099\n")
     done = w.ask(2, {"CPAM_TWIN_MOVE": f"{w.folder}/next.pid:{w.data}/postmaster.pid:stat:/prefetch/"})
-    w.expect(done, 254, "the server that asked is not the one that runs now")
+    w.expect(done, 254, "is not the one that runs")
     t.true(not os.path.exists(f"{w.folder}/next.pid"), "another server ran by then")
     t.true(not w.whole_or_absent(2, "a restart"), "nothing is delivered")
     w.expect(w.ask(2), 0)  # to the new one it is

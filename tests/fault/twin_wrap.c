@@ -134,6 +134,30 @@ parse_move(const char *text)
     move.part = fields;
 }
 
+/* A name or a number, up to the next colon.  One that is not known ends the program: a test would not
+   test what it says. */
+static int
+errno_of(char **at)
+{
+    static const struct
+    {
+        const char *name;
+        int number;
+    } known[] = {{"EIO", EIO},       {"ENOENT", ENOENT}, {"ENOSPC", ENOSPC},
+                 {"EACCES", EACCES}, {"ENFILE", ENFILE}, {"ESTALE", ESTALE}};
+    const char *name = *at;
+    size_t size = strcspn(name, ":");
+
+    *at += size;
+    for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
+        if (strlen(known[i].name) == size && strncmp(known[i].name, name, size) == 0)
+            return known[i].number;
+    int number = (int) strtol(name, NULL, 10);
+    if (number <= 0)
+        abort();
+    return number;
+}
+
 /* "N[+][:ERRNO][:KIND]" */
 static void
 parse(const char *text, struct io_twin_plan *plan, bool is_kill)
@@ -151,7 +175,10 @@ parse(const char *text, struct io_twin_plan *plan, bool is_kill)
         end++;
     }
     if (*end == ':' && !is_kill)
-        plan->fail_errno = (int) strtol(end + 1, &end, 10);
+    {
+        end++;
+        plan->fail_errno = errno_of(&end);
+    }
     if (*end == ':' && is_kill)
         plan->kill_kind = end + 1;
     else if (*end == ':')

@@ -3,6 +3,7 @@
  */
 #include "suite.h"
 
+#include <errno.h>
 #include <signal.h>
 #include <sys/wait.h>
 
@@ -12,10 +13,10 @@
 
 #define SEGMENT "000000010000000000000005"
 
-/* Every combination of the signs: 2^5 x 7 states, against the sentences of product.md. */
+/* Every combination of the signs: 2^6 x 7 states, against the sentences of product.md. */
 START_TEST(F1_every_combination_of_signs)
 {
-    for (int bits = 0; bits < 32; bits++)
+    for (int bits = 0; bits < 64; bits++)
         for (int state = CONTROL_STARTUP; state <= CONTROL_IN_PRODUCTION; state++)
         {
             struct fetch_signs signs = {
@@ -24,6 +25,7 @@ START_TEST(F1_every_combination_of_signs)
                 .recovery_signal = (bits & 4) != 0,
                 .postmaster = (bits & 8) != 0,
                 .control_known = (bits & 16) != 0,
+                .untold = (bits & 32) != 0,
                 .state = (enum control_state) state,
             };
             enum fetch_caller caller = fetch_caller_of(&signs);
@@ -32,6 +34,8 @@ START_TEST(F1_every_combination_of_signs)
                 ck_assert_int_eq(caller, FETCH_CALLER_PERSON);
             else if (signs.standby_signal)
                 ck_assert_int_eq(caller, FETCH_CALLER_STANDBY);
+            else if (signs.untold) /* waiting harms none of the others */
+                ck_assert_int_eq(caller, FETCH_CALLER_FINISHING);
             else if (signs.recovery_signal)
                 ck_assert_int_eq(caller, FETCH_CALLER_RECOVERY);
             else if (!signs.postmaster)
@@ -203,14 +207,14 @@ START_TEST(trap14_another_run_of_the_server_is_seen)
     folder_server(getpid(), 1700000000);
     situation = read_as(SEGMENT, "pg_wal/RECOVERYXLOG");
     person = read_as(SEGMENT, "pg_wal/" SEGMENT);
-    ck_assert(fetch_situation_holds(io_posix(), situation));
+    ck_assert(!fetch_situation_gone(io_posix(), situation));
     ck_assert_int_eq(unlink("postmaster.pid"), 0);
     if (later[_i].there)
         folder_server(later[_i].other_process ? getppid() : getpid(), later[_i].started);
-    ck_assert_int_eq(fetch_situation_holds(io_posix(), situation), later[_i].same);
-    ck_assert(fetch_situation_holds(io_posix(), person));
+    ck_assert_int_eq(!fetch_situation_gone(io_posix(), situation), later[_i].same);
+    ck_assert(!fetch_situation_gone(io_posix(), person));
     folder_text("postmaster.pid", "cut short\n");
-    ck_assert(!fetch_situation_holds(io_posix(), situation));
+    ck_assert(fetch_situation_gone(io_posix(), situation));
     folder_remove();
 }
 END_TEST
@@ -229,10 +233,112 @@ START_TEST(trap14_a_server_that_was_killed_is_gone)
     folder_text("recovery.signal", "");
     folder_server(child, 1700000000);
     situation = read_as(SEGMENT, "pg_wal/RECOVERYXLOG");
-    ck_assert(fetch_situation_holds(io_posix(), situation));
+    ck_assert(!fetch_situation_gone(io_posix(), situation));
     ck_assert_int_eq(kill(child, SIGKILL), 0);
     ck_assert_int_eq(waitpid(child, NULL, 0), child);
-    ck_assert(!fetch_situation_holds(io_posix(), situation));
+    ck_assert(fetch_situation_gone(io_posix(), situation));
+    folder_remove();
+}
+END_TEST
+
+/* One file that can't be looked at, or opened. */
+static struct
+{
+    struct io base;
+    struct io_ops ops;
+    const char *name;
+    int error;
+} broken;
+
+static bool
+is_broken(const char *path)
+{
+    size_t size = strlen(path), tail = strlen(broken.name);
+
+    errno = broken.error;
+    return size >= tail && strcmp(path + size - tail, broken.name) == 0;
+}
+
+static int
+broken_stat(struct io *io, int dir_fd, const char *path, int flags, struct stat *out)
+{
+    (void) io;
+    return is_broken(path) ? -1 : io_posix()->ops->stat(io_posix(), dir_fd, path, flags, out);
+}
+
+static int
+broken_open(struct io *io, int dir_fd, const char *path, int flags, mode_t mode)
+{
+    (void) io;
+    return is_broken(path) ? -1 : io_posix()->ops->open(io_posix(), dir_fd, path, flags, mode);
+}
+
+static struct io *
+broken_at(const char *name, int error)
+{
+    broken.ops = *io_posix()->ops;
+    broken.ops.stat = broken_stat;
+    broken.ops.open = broken_open;
+    broken.base.ops = &broken.ops;
+    broken.name = name;
+    broken.error = error;
+    return &broken.base;
+}
+
+static const struct
+{
+    const char *files, *name;
+    int error;
+    enum fetch_caller wanted;
+} unseen[] = {
+    {"postmaster.pid", "postmaster.pid", EIO, FETCH_CALLER_FINISHING},
+    {"postmaster.pid", "postmaster.pid", ESTALE, FETCH_CALLER_FINISHING},
+    {"postmaster.pid", "recovery.signal", EIO, FETCH_CALLER_FINISHING},
+    {"postmaster.pid", "standby.signal", EIO, FETCH_CALLER_FINISHING},
+    {"recovery.signal", "standby.signal", EIO, FETCH_CALLER_FINISHING},
+    {"standby.signal", "recovery.signal", EIO, FETCH_CALLER_STANDBY},
+    {"postmaster.pid", "global/pg_control", EIO, FETCH_CALLER_FINISHING},
+    {"recovery.signal", "postmaster.pid", ENOENT, FETCH_CALLER_RECOVERY},
+};
+
+/* 254 in the one state where it opens the old timeline: never for what was not seen (trap 1). */
+START_TEST(F1_trap1_signs_that_can_not_be_seen_make_it_wait)
+{
+    CPAM_AUTO(fetch_situation_free) struct fetch_situation *situation = NULL;
+    struct cpam_err err;
+
+    folder_make(CONTROL_IN_ARCHIVE_RECOVERY);
+    folder_text(unseen[_i].files, "");
+    folder_server(getpid(), 1700000000);
+    ck_ok(fetch_situation_read(broken_at(unseen[_i].name, unseen[_i].error), SEGMENT,
+                               "pg_wal/RECOVERYXLOG", &situation, &err),
+          &err);
+    ck_assert_int_eq(situation->caller, unseen[_i].wanted);
+    folder_remove();
+}
+END_TEST
+
+START_TEST(trap14_a_server_whose_file_can_not_be_read_is_not_gone)
+{
+    CPAM_AUTO(fetch_situation_free) struct fetch_situation *situation = NULL;
+    CPAM_AUTO(fetch_situation_free) struct fetch_situation *blind = NULL;
+    struct io *io = broken_at("postmaster.pid", ENFILE);
+    struct cpam_err err;
+
+    folder_make(CONTROL_IN_ARCHIVE_RECOVERY);
+    folder_text("standby.signal", "");
+    folder_server(getpid(), 1700000000);
+    situation = read_as(SEGMENT, "pg_wal/RECOVERYXLOG");
+    ck_assert(!fetch_situation_gone(io, situation));
+    ck_fails(fetch_situation_check(io, situation, &err), CPAM_IO, "could not tell", &err);
+    ck_ok(fetch_situation_check(io_posix(), situation, &err), &err);
+    /* nor is one that could not be told from another when it asked */
+    ck_ok(fetch_situation_read(io, SEGMENT, "pg_wal/RECOVERYXLOG", &blind, &err), &err);
+    ck_assert(!blind->server.told);
+    ck_assert(!fetch_situation_gone(io_posix(), blind));
+    ck_fails(fetch_situation_check(io_posix(), blind, &err), CPAM_IO, "could not tell", &err);
+    ck_assert_int_eq(unlink("postmaster.pid"), 0);
+    ck_assert(fetch_situation_gone(io_posix(), situation));
     folder_remove();
 }
 END_TEST
@@ -320,6 +426,9 @@ suite(void)
     tcase_add_test(tcase, F1_a_damaged_control_file_never_hides_the_finishing_state);
     LOOP(F1_a_name_that_is_none_is_refused, wrong_names);
     LOOP(trap14_another_run_of_the_server_is_seen, later);
+    tcase_add_loop_test(tcase, F1_trap1_signs_that_can_not_be_seen_make_it_wait, 0,
+                        sizeof(unseen) / sizeof(unseen[0]));
+    tcase_add_test(tcase, trap14_a_server_whose_file_can_not_be_read_is_not_gone);
     tcase_add_test(tcase, trap14_a_server_that_was_killed_is_gone);
     LOOP(trap3_a_local_segment_counts_only_if_it_is_the_right_one, copies);
     tcase_add_test(tcase, trap3_the_first_segment_of_a_timeline_counts_with_its_parents_number);
