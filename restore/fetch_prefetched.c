@@ -120,6 +120,7 @@ ask(const struct fetch_wish *wish, const struct settings *settings, int64_t pati
     if (!prefetch_question_write(wish->situation->name.text, wish->repo, name))
         return cpam_fail(err, CPAM_INVALID, 0, "\"%s\" is too long for a repository's name",
                          wish->repo);
+    prefetch_question_run(&wish->situation->server, &question.stamp);
     CPAM_TRY(handoff_program_beside(FETCH_FRONT_BEHIND, &program, err));
     question.program = program;
     return handoff_ask(wish->io, &question, reply, err);

@@ -23,6 +23,7 @@ struct prefetch_crew
     pthread_mutex_t lock;
     pthread_cond_t work, idle;
     struct prefetch_window *window;
+    uint64_t reopened; /* prefetch_source_reopened() at the last question */
     bool stopped;
     unsigned running; /* threads */
     unsigned count;
@@ -193,10 +194,23 @@ prefetch_crew_new(const struct prefetch_crew_spec *spec, struct prefetch_crew **
 void
 prefetch_crew_ask(struct prefetch_crew *crew, struct segment segment, struct deadline deadline)
 {
+    uint64_t reopened = prefetch_source_reopened(crew->spec.source);
+
     pthread_mutex_lock(&crew->lock);
+    if (reopened != crew->reopened)
+        prefetch_window_forget(crew->window);
+    crew->reopened = reopened;
     prefetch_window_ask(crew->window, segment, deadline,
                         crew->spec.io->ops->monotonic(crew->spec.io));
     pthread_cond_signal(&crew->work);
+    pthread_mutex_unlock(&crew->lock);
+}
+
+void
+prefetch_crew_forget(struct prefetch_crew *crew)
+{
+    pthread_mutex_lock(&crew->lock);
+    prefetch_window_forget(crew->window);
     pthread_mutex_unlock(&crew->lock);
 }
 

@@ -35,6 +35,9 @@ enum cpam_status prefetch_crew_new(const struct prefetch_crew_spec *spec,
 void prefetch_crew_ask(struct prefetch_crew *crew, struct segment segment,
                        struct deadline deadline);
 
+/* prefetch_window_forget() */
+void prefetch_crew_forget(struct prefetch_crew *crew);
+
 /*
  * Is the segment that was asked for last at hand?  CPAM_OK: its file is at path, the caller's now.
  * CPAM_TRANSIENT: not yet.  Another status: it could not be had, and *err says why.

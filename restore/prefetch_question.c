@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/text.h"
+
 bool
 prefetch_question_write(const char *name, const char *repo, char out[HANDOFF_NAME_MAX])
 {
@@ -13,6 +15,20 @@ prefetch_question_write(const char *name, const char *repo, char out[HANDOFF_NAM
                         repo == NULL ? "" : repo);
 
     return size > 0 && size < HANDOFF_NAME_MAX;
+}
+
+void
+prefetch_question_run(const struct fetch_server *server, struct handoff_stamp *out)
+{
+    struct cpam_err ignored;
+    uint64_t started = 0;
+
+    memset(out, 0, sizeof(*out));
+    if (!server->present ||
+        text_parse_u64(server->pid, INT32_MAX, &out->device, &ignored) != CPAM_OK ||
+        text_parse_u64(server->started, INT64_MAX, &started, &ignored) != CPAM_OK)
+        return;
+    out->changed = (int64_t) started;
 }
 
 enum cpam_status

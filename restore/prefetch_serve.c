@@ -30,7 +30,8 @@ struct serving
     struct prefetch_source *source;
     struct prefetch_crew *crew;
     struct handoff_server *server;
-    struct segment asked; /* the last question's */
+    struct segment asked;     /* the last question's */
+    struct handoff_stamp run; /* of the server that asked it */
     size_t count;
     struct handoff_waiter *waiters[HANDOFF_WAITERS_MAX]; /* all of them for `asked` */
     struct handoff_reply reply;
@@ -97,11 +98,16 @@ asked(void *arg, struct handoff_waiter *waiter, const char *name, const struct h
     struct segment segment;
     struct cpam_err err;
 
-    (void) stamp;
     if (prefetch_question_parse(name, self->segment_size, &question, &segment, &err) != CPAM_OK)
     {
         refuse(self, waiter, &err);
         return;
+    }
+    if (!handoff_stamp_same(stamp, &self->run))
+    {
+        refuse_others(self);
+        prefetch_crew_forget(self->crew);
+        self->run = *stamp;
     }
     if (segment.timeline.id != self->asked.timeline.id || segment.number != self->asked.number ||
         self->count == HANDOFF_WAITERS_MAX)

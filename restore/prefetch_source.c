@@ -36,6 +36,7 @@ struct prefetch_source
     uint64_t sysid;
     pthread_mutex_t lock;
     size_t preferred; /* SETTINGS_REPOSITORIES_MAX: none */
+    uint64_t reopened;
     struct shared shared[SETTINGS_REPOSITORIES_MAX];
 };
 
@@ -96,6 +97,15 @@ prefetch_source_prefer(struct prefetch_source *source, const char *repo)
     pthread_mutex_lock(&source->lock);
     source->preferred = wanted;
     pthread_mutex_unlock(&source->lock);
+}
+
+uint64_t
+prefetch_source_reopened(struct prefetch_source *source)
+{
+    pthread_mutex_lock(&source->lock);
+    uint64_t reopened = source->reopened;
+    pthread_mutex_unlock(&source->lock);
+    return reopened;
 }
 
 enum cpam_status
@@ -184,6 +194,7 @@ connect_to(struct prefetch_reader *reader, size_t which, struct deadline deadlin
     pthread_mutex_lock(&source->lock);
     if (connection->number > shared->number)
     {
+        source->reopened += shared->number != 0;
         shared->number = connection->number;
         memset(&shared->folders, 0, sizeof(shared->folders));
     }

@@ -27,6 +27,10 @@ CPAM_SCOPED(prefetch_source_free, struct prefetch_source);
    a name that is not known changes nothing. */
 void prefetch_source_prefer(struct prefetch_source *source, const char *repo);
 
+/* Grows whenever a repository was opened anew: what was read before may be of another one.  From any
+   thread. */
+uint64_t prefetch_source_reopened(struct prefetch_source *source);
+
 enum cpam_status prefetch_reader_new(struct prefetch_source *source, struct prefetch_reader **out,
                                      struct cpam_err *err) CPAM_CHECK;
 void prefetch_reader_free(struct prefetch_reader *reader);

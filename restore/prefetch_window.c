@@ -25,7 +25,7 @@ struct prefetch_window
     bool retry;               /* `end` may be tried again */
     uint64_t end;             /* number of a segment that was not to be had */
     struct deadline deadline; /* of whoever asked for `at` */
-    unsigned depth, limit;
+    unsigned depth, start, limit;
     uint64_t serial;
     size_t count;
     struct prefetch_entry entries[];
@@ -60,7 +60,8 @@ prefetch_window_new(const struct prefetch_bounds *bounds,
     made->dropped = dropped;
     made->arg = arg;
     made->limit = limit;
-    made->depth = START_FACTOR * bounds->workers < limit ? START_FACTOR * bounds->workers : limit;
+    made->start = START_FACTOR * bounds->workers < limit ? START_FACTOR * bounds->workers : limit;
+    made->depth = made->start;
     made->count = count;
     *out = made;
     return CPAM_OK;
@@ -116,6 +117,12 @@ prefetch_window_find(struct prefetch_window *window, struct segment segment)
     return NULL;
 }
 
+static bool
+grown_old(const struct prefetch_entry *entry, int64_t now)
+{
+    return entry->state == PREFETCH_READY && now - entry->ready > PREFETCH_FRESH;
+}
+
 /* Is it of use to a server that has just asked for `at`? */
 static bool
 useful(const struct prefetch_window *window, const struct prefetch_entry *entry, int64_t now)
@@ -126,7 +133,7 @@ useful(const struct prefetch_window *window, const struct prefetch_entry *entry,
         return false;
     switch (entry->state)
     {
-    case PREFETCH_READY: return now - entry->ready <= PREFETCH_FRESH;
+    case PREFETCH_READY: return !grown_old(entry, now);
     case PREFETCH_FETCHING: return true;
     case PREFETCH_FREE:
     case PREFETCH_GIVEN:
@@ -142,6 +149,21 @@ follow_replay(struct prefetch_window *window)
     window->depth = window->depth > window->limit / 2 ? window->limit : window->depth * 2;
 }
 
+/* It was slower: what it had not used in time was fetched for nothing. */
+static void
+fall_back(struct prefetch_window *window)
+{
+    window->depth = window->depth > 2 * window->start ? window->depth / 2 : window->start;
+}
+
+void
+prefetch_window_forget(struct prefetch_window *window)
+{
+    for (size_t i = 0; i < window->count; i++)
+        if (window->entries[i].state != PREFETCH_FREE && !window->entries[i].unwanted)
+            drop(window, &window->entries[i]);
+}
+
 void
 prefetch_window_ask(struct prefetch_window *window, struct segment segment,
                     struct deadline deadline, int64_t now)
@@ -150,13 +172,18 @@ prefetch_window_ask(struct prefetch_window *window, struct segment segment,
         window->at.timeline.id == segment.timeline.id && segment.number == window->at.number + 1;
     bool was_short = window->short_of && window->at.timeline.id == segment.timeline.id;
     struct prefetch_entry *entry;
+    bool late = false;
 
     window->at = segment;
     window->deadline = deadline;
     for (size_t i = 0; i < window->count; i++)
-        if (window->entries[i].state != PREFETCH_FREE && !window->entries[i].unwanted &&
-            !useful(window, &window->entries[i], now))
-            drop(window, &window->entries[i]);
+    {
+        entry = &window->entries[i];
+        if (entry->state == PREFETCH_FREE || entry->unwanted || useful(window, entry, now))
+            continue;
+        late |= grown_old(entry, now);
+        drop(window, entry);
+    }
     /* what ended the window is tried once more; at or behind it, the segment asked for tells */
     window->short_of = was_short && window->end >= segment.number;
     window->retry = window->short_of;
@@ -167,7 +194,9 @@ prefetch_window_ask(struct prefetch_window *window, struct segment segment,
         entry->asked = true;
         entry->deadline = deadline;
     }
-    if (goes_on && !was_short && (entry == NULL || entry->state != PREFETCH_READY))
+    if (late)
+        fall_back(window);
+    else if (goes_on && !was_short && (entry == NULL || entry->state != PREFETCH_READY))
         follow_replay(window);
 }
 

@@ -3,7 +3,8 @@
  *
  * The window is what lies behind the last segment that was asked for, on its timeline.  There are no
  * batches: each segment that is done, or consumed, lets the next one begin.  How far it reaches
- * follows the replay: it doubles when a caller had to wait for a segment that was expected.
+ * follows the replay: it doubles when a caller had to wait for a segment that was expected, and is
+ * halved when files grew old before they were asked for.
  *
  * Nothing is remembered of what is absent.  Where a segment was not to be had, the window ends until
  * the next question, which tries that one segment again; the segment asked for is always asked of
@@ -20,8 +21,9 @@
 
 enum
 {
-    PREFETCH_DEPTH_MAX = 1024,             /* segments */
-    PREFETCH_FRESH = 10 * 60 * 1000 * 1000 /* us that a file fetched ahead may be offered */
+    PREFETCH_DEPTH_MAX = 1024, /* segments */
+    /* us that a file fetched ahead may be offered: meanwhile a person may have put it aside */
+    PREFETCH_FRESH = 60 * 1000 * 1000
 };
 
 enum prefetch_state
@@ -68,6 +70,10 @@ CPAM_SCOPED(prefetch_window_free, struct prefetch_window);
  */
 void prefetch_window_ask(struct prefetch_window *window, struct segment segment,
                          struct deadline deadline, int64_t now);
+
+/* Another run of the server asks, or a repository is perhaps another one: nothing of what was fetched
+   ahead, or is being fetched, is offered. */
+void prefetch_window_forget(struct prefetch_window *window);
 
 /* The entry of a segment that is fetched, READY or FAILED, or NULL. */
 struct prefetch_entry *prefetch_window_find(struct prefetch_window *window, struct segment segment);

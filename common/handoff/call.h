@@ -46,7 +46,7 @@ struct handoff_question
     /* absolute paths, and what the worker is started with */
     const char *spool, *config, *data, *cluster;
     const char *name;           /* of the archive */
-    struct handoff_stamp stamp; /* push: of the file; fetch: zeros */
+    struct handoff_stamp stamp; /* push: of the file; fetch: of the server's run */
     struct deadline deadline;
 };
 

@@ -7,7 +7,7 @@ import shutil
 import signal
 import subprocess
 
-from push_world import SYSID, World, name, programs, segment, tap, workers, workspace
+from push_world import BUILD_ROOT, SYSID, World, name, programs, segment, tap, workers, workspace
 from worker_world import until
 
 from harness import cluster
@@ -222,6 +222,24 @@ def test_F5_a_repository_that_was_made_anew_is_fetched_ahead_from(t):
 
     until("a segment fetched ahead", ahead)
     t.equal(workers.pids(w.folder, "cpam-wal-prefetch"), before, "the same worker")
+
+
+def test_F7_F13_trap14_what_was_put_aside_is_not_given_to_the_next_server(t):
+    """Fetched ahead for a server that ended; then a person decides that the archived one is wrong."""
+    w = Archive(t, "", fetch="timeout: 60s, prefetch: 2")
+    w.expect(w.ask(1), 0)
+    w.whole_or_absent(1, "the first server")
+    place, = [one for one in os.listdir(f"{w.folder}/spool") if one.startswith("test-")]
+    until("a segment fetched ahead",
+          lambda: [one for one in os.listdir(f"{w.folder}/spool/{place}/prefetch")
+                   if name(1, 2) in one and not one.endswith(".part")])
+    right = workspace.write(f"{w.folder}/{name(1, 2)}", segment(1, 2, seed="right"), 0o600)
+    workspace.run([f"{BUILD_ROOT}/operate/cpam-repo", "--config", w.config, "resolve", name(1, 2), "--keep",
+                   "local", "--file", right, "--reason", "the other one is of a test", "--yes"])
+    workspace.write(f"{w.data}/postmaster.pid", f"{os.getpid()}\n{w.data}\n1700009999\n")
+    w.expect(w.ask(2), 0)
+    with open(w.wanted, "rb") as file:
+        t.true(file.read() == segment(1, 2, seed="right"), "what the archive has now")
 
 
 def _beside_an_empty_one(first, prefetch):

@@ -228,6 +228,51 @@ START_TEST(F7_an_old_file_is_fetched_anew)
 }
 END_TEST
 
+START_TEST(F6_where_files_grow_old_it_reaches_less_far)
+{
+    begin(1, 32, MIB);
+    for (uint64_t number = 10; number < 15; number++)
+    {
+        ask(1, number, 0); /* replay is faster */
+        ck_assert(done(next_is(number), CPAM_OK));
+        take(1, number);
+    }
+    unsigned deep = prefetch_window_depth(window);
+    ck_assert_uint_eq(deep, 32);
+    fetch_all();
+    ask(1, 15, 2000 + PREFETCH_FRESH);
+    ck_assert_uint_eq(prefetch_window_depth(window), deep / 2);
+    for (int i = 0; i < 5; i++)
+    {
+        fetch_all();
+        ask(1, 15, (2000 + (int64_t) PREFETCH_FRESH) * (i + 2));
+    }
+    ck_assert_uint_eq(prefetch_window_depth(window), 2); /* what it began with */
+    end();
+}
+END_TEST
+
+/* Another run of the server, or a repository that was opened anew. */
+START_TEST(F7_trap14_what_was_fetched_for_another_is_not_offered)
+{
+    struct prefetch_entry *running;
+
+    begin(1, 8, MIB);
+    ask(1, 10, 0);
+    ck_assert(done(next_is(10), CPAM_OK));
+    running = next_is(11);
+    prefetch_window_forget(window);
+    ck_assert_ptr_null(prefetch_window_find(window, on(1, 10)));
+    ck_assert_ptr_null(prefetch_window_find(window, on(1, 11)));
+    ck_assert_str_eq(dropped, "1/10 ");
+    ck_assert(!done(running, CPAM_OK)); /* its file goes */
+    ask(1, 10, 0);
+    ck_assert_ptr_eq(prefetch_window_find(window, on(1, 10)), NULL);
+    next_is(10);
+    end();
+}
+END_TEST
+
 /* A standby at the end of the archive: each poll asks the store, for one segment. */
 START_TEST(F7_F10_nothing_is_remembered_of_what_is_absent)
 {
@@ -357,6 +402,8 @@ suite(void)
     tcase_add_test(tcase, F7_another_timeline_drops_everything);
     tcase_add_test(tcase, F7_what_replay_has_passed_by_goes);
     tcase_add_test(tcase, F7_an_old_file_is_fetched_anew);
+    tcase_add_test(tcase, F6_where_files_grow_old_it_reaches_less_far);
+    tcase_add_test(tcase, F7_trap14_what_was_fetched_for_another_is_not_offered);
     tcase_add_test(tcase, F7_F10_nothing_is_remembered_of_what_is_absent);
     tcase_add_test(tcase, F7_the_end_of_the_window_is_tried_again_with_each_question);
     tcase_add_loop_test(tcase, F6_the_depth_is_bound_in_bytes_by_the_segment_size, 0,
