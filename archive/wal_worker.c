@@ -113,14 +113,16 @@ static enum cpam_status
 serve_settled(struct cli *cli, struct held *held, struct cpam_err *err)
 {
     const struct wal_worker_options *options = cli->options;
+    struct handoff_config config;
 
+    handoff_config_of(cli->io, cli->config_path, &config);
     CPAM_TRY(settings_load(cli->io, cli->config_path, &held->settings, err));
     CPAM_TRY(program_become_owner(cli, held->data, err));
 
     struct worker_request request = {
         .io = cli->io,
         .settings = held->settings,
-        .config = cli->config_path,
+        .config = config,
         .data = held->data,
         .idle = options->idle,
     };

@@ -408,7 +408,7 @@ serve_place(struct serving *serving, struct cpam_err *err)
 
     CPAM_TRY(handoff_key_of(worker->io, worker->data, worker->settings->cluster, &key, err));
     CPAM_TRY(handoff_place_open(worker->io, worker->settings->wal.spool, &key, true, &place, err));
-    enum cpam_status status = handoff_server_new(worker->io, place, HANDOFF_PUSH, request->config,
+    enum cpam_status status = handoff_server_new(worker->io, place, HANDOFF_PUSH, &request->config,
                                                  &events, &worker->server, err);
     if (status == CPAM_OK)
         status = run_all(serving, err);

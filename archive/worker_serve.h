@@ -6,14 +6,15 @@
 #define CPAM_ARCHIVE_WORKER_SERVE_H
 
 #include "cli/settings.h"
+#include "handoff/server.h"
 
 struct worker_request
 {
     struct io *io;
     const struct settings *settings;
-    const char *config; /* its path */
-    const char *data;   /* absolute */
-    int64_t idle;       /* us without anything to do, until it ends; 0: never */
+    struct handoff_config config; /* that settings were read from */
+    const char *data;             /* absolute */
+    int64_t idle;                 /* us without anything to do, until it ends; 0: never */
 
     /* Set on return: threads were still at work, and use all of the above. */
     bool abandoned;

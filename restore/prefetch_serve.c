@@ -24,6 +24,7 @@ enum
 struct serving
 {
     struct io *io;
+    struct handoff_config config;
     struct settings *settings;
     struct handoff_place *place;
     struct prefetch_folder *folder;
@@ -140,8 +141,7 @@ wake(void *arg)
 }
 
 static enum cpam_status
-open_place(struct serving *self, const struct cli *cli, const struct prefetch_serving *serving,
-           struct cpam_err *err)
+open_place(struct serving *self, const struct prefetch_serving *serving, struct cpam_err *err)
 {
     const struct handoff_server_events events = {asked, gone, self};
     struct handoff_key key;
@@ -152,7 +152,7 @@ open_place(struct serving *self, const struct cli *cli, const struct prefetch_se
     CPAM_TRY(handoff_key_of(self->io, serving->data, self->settings->cluster, &key, err));
     CPAM_TRY(
         handoff_place_open(self->io, self->settings->wal.spool, &key, true, &self->place, err));
-    CPAM_TRY(handoff_server_new(self->io, self->place, HANDOFF_FETCH, cli->config_path, &events,
+    CPAM_TRY(handoff_server_new(self->io, self->place, HANDOFF_FETCH, &self->config, &events,
                                 &self->server, err));
     CPAM_TRY(prefetch_folder_open(self->io, handoff_place_path(self->place), &self->folder, err));
     return prefetch_source_new(self->io, self->settings, key.sysid, &self->source, err);
@@ -165,9 +165,10 @@ begin(struct serving *self, struct cli *cli, const struct prefetch_serving *serv
     struct prefetch_crew_spec spec = {.io = self->io, .wake = wake, .arg = self};
 
     thread_share_memory();
+    handoff_config_of(self->io, cli->config_path, &self->config);
     CPAM_TRY(settings_load(self->io, cli->config_path, &self->settings, err));
     CPAM_TRY(program_become_owner(cli, serving->data, err));
-    CPAM_TRY(open_place(self, cli, serving, err));
+    CPAM_TRY(open_place(self, serving, err));
     spec.folder = self->folder;
     spec.source = self->source;
     spec.bounds = (struct prefetch_bounds){.workers = self->settings->wal.fetch_workers,

@@ -213,8 +213,8 @@ static bool
 is_for_us(const struct handoff_server *server, const struct handoff_message *message)
 {
     return message->protocol == HANDOFF_PROTOCOL && strcmp(message->version, CPAM_VERSION) == 0 &&
-           strcmp(message->config, server->config) == 0 &&
-           handoff_stamp_same(&message->config_stamp, &server->config_stamp) &&
+           strcmp(message->config, server->config.path) == 0 &&
+           handoff_stamp_same(&message->config_stamp, &server->config.stamp) &&
            handoff_stamp_same(&message->program_stamp, &server->program_stamp);
 }
 

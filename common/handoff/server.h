@@ -29,11 +29,21 @@ struct handoff_server_events
     void *arg;
 };
 
+/* The configuration of a worker, by the path of the questions, and what that file was before it was read:
+   with every question it is compared. */
+struct handoff_config
+{
+    const char *path; /* kept as long as the server */
+    struct handoff_stamp stamp;
+};
+/* As whoever started this worker saw it, else as it is now.  To be taken before the file is read: then a
+   file that is replaced meanwhile is another one for the next question. */
+void handoff_config_of(struct io *io, const char *path, struct handoff_config *out);
+
 /* CPAM_EXISTS: another worker holds the lock (the starter has been told: exit 0, say nothing).  place
-   is kept.  config: the file this worker was started with, by the same path as in the questions; what
-   it was then is compared with every question.  SIGTERM and SIGINT are taken over: one in a process. */
+   is kept.  SIGTERM and SIGINT are taken over: one in a process. */
 enum cpam_status handoff_server_new(struct io *io, const struct handoff_place *place,
-                                    enum handoff_role role, const char *config,
+                                    enum handoff_role role, const struct handoff_config *config,
                                     const struct handoff_server_events *events,
                                     struct handoff_server **out, struct cpam_err *err) CPAM_CHECK;
 

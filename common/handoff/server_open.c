@@ -119,20 +119,22 @@ bind_socket(struct handoff_server *server, struct cpam_err *err)
     return CPAM_OK;
 }
 
-/* What this process is made of: its program, and the configuration as its starter saw it (read
-   later, it can only be newer, and then the next question is of another one). */
+void
+handoff_config_of(struct io *io, const char *path, struct handoff_config *out)
+{
+    struct stat about;
+
+    *out = (struct handoff_config){.path = path};
+    if (!handoff_started_with(&out->stamp) && io->ops->stat(io, AT_FDCWD, path, 0, &about) == 0)
+        handoff_stamp_of(&about, &out->stamp);
+}
+
+/* What this process is made of besides its configuration: its program, and its place. */
 static enum cpam_status
-take_stamps(struct handoff_server *server, const char *config, struct cpam_err *err)
+take_stamps(struct handoff_server *server, struct cpam_err *err)
 {
     struct io *io = server->io;
     struct stat about;
-
-    server->config = strdup(config);
-    if (server->config == NULL)
-        return cpam_fail(err, CPAM_NO_MEMORY, 0, "out of memory to serve callers");
-    if (!handoff_started_with(&server->config_stamp) &&
-        io->ops->stat(io, AT_FDCWD, config, 0, &about) == 0)
-        handoff_stamp_of(&about, &server->config_stamp);
     if (io->ops->stat(io, AT_FDCWD, "/proc/self/exe", 0, &about) != 0)
         return cpam_fail(err, CPAM_IO, errno, "could not look at \"/proc/self/exe\"");
     handoff_stamp_of(&about, &server->program_stamp);
@@ -160,7 +162,7 @@ hear_signals(struct handoff_server *server, struct cpam_err *err)
 
 enum cpam_status
 handoff_server_new(struct io *io, const struct handoff_place *place, enum handoff_role role,
-                   const char *config, const struct handoff_server_events *events,
+                   const struct handoff_config *config, const struct handoff_server_events *events,
                    struct handoff_server **out, struct cpam_err *err)
 {
     CPAM_AUTO(handoff_server_free) struct handoff_server *server = calloc(1, sizeof(*server));
@@ -173,7 +175,8 @@ handoff_server_new(struct io *io, const struct handoff_place *place, enum handof
     server->role = role;
     server->events = *events;
     server->lock = server->listener = server->wake = -1;
-    CPAM_TRY(take_stamps(server, config, err));
+    server->config = *config;
+    CPAM_TRY(take_stamps(server, err));
     CPAM_TRY(take_lock(server, err));
     CPAM_TRY(hear_signals(server, err));
     CPAM_TRY(bind_socket(server, err));
@@ -199,6 +202,6 @@ handoff_server_free(struct handoff_server *server)
         signal_wake = -1;
         server->io->ops->close(server->io, server->wake);
     }
-    free(server->config);
+
     free(server);
 }

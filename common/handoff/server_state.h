@@ -22,8 +22,8 @@ struct handoff_server
     const struct handoff_place *place;
     enum handoff_role role;
     struct handoff_server_events events;
-    char *config;
-    struct handoff_stamp config_stamp, program_stamp;
+    struct handoff_config config;
+    struct handoff_stamp program_stamp;
     struct stat place_is, socket_is, lock_is;
     int lock, listener, wake;
     bool retired;

@@ -240,6 +240,19 @@ def test_P10_a_worker_killed_before_each_call(t):
     t.true(killed > calls // 2, "most of them were reached")
 
 
+def test_P13_a_configuration_that_is_replaced_while_a_service_starts(t):
+    """Read before, looked at behind: it would serve by the old one for ever."""
+    w = World(t, worker=True)
+    with open(w.config, encoding="utf-8") as file:
+        text = file.read()
+    later = workspace.write(f"{w.folder}/later.yaml", text + "# another one\n", 0o600)
+    process = serve(w, MOVE=f"{later}:{w.config}:open:pg_control")
+    w.expect(push(w, w.segment()), 0)
+    t.true(not os.path.exists(later), "it was replaced by then")
+    t.equal(process.wait(180), 0)  # another one has read the new one, and answered
+    the_worker(t, w)
+
+
 @tap.limit(600)
 def test_P11_P14_a_thread_that_hangs_in_a_system_call(t):
     """A disk that answers nothing any more: whoever asks hears of it in time, the worker gives itself up

@@ -149,11 +149,13 @@ serve(const char *config, struct small *small, struct cpam_err *err)
     struct handoff_server_events events = {asked, gone, small};
     struct io *io = io_posix();
     struct handoff_key key;
+    struct handoff_config made_of;
 
+    handoff_config_of(io, config, &made_of);
     CPAM_TRY(read_config(config, err));
     CPAM_TRY(handoff_key_of(io, small->data, "small", &key, err));
     CPAM_TRY(handoff_place_open(io, getenv("SMALL_WORKER_SPOOL"), &key, false, &place, err));
-    CPAM_TRY(handoff_server_new(io, place, HANDOFF_PUSH, config, &events, &small->server, err));
+    CPAM_TRY(handoff_server_new(io, place, HANDOFF_PUSH, &made_of, &events, &small->server, err));
     handoff_server_started(NULL);
     /* work that runs is finished; here it is what was asked for late */
     while (handoff_server_idle(small->server) < IDLE_END &&

@@ -113,8 +113,9 @@ start_worker(void)
 {
     struct deadline end = deadline_after(io_posix(), PATIENCE);
 
-    worker.request = (struct worker_request){
-        .io = io_posix(), .settings = w.settings, .config = config, .data = w.data};
+    worker.request =
+        (struct worker_request){.io = io_posix(), .settings = w.settings, .data = w.data};
+    handoff_config_of(io_posix(), config, &worker.request.config);
     ck_assert_int_eq(pthread_create(&worker.thread, NULL, serve, &worker), 0);
     while (!listens())
     {
