@@ -13,6 +13,7 @@
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/log.h"
 #include "cli/settings.h"
@@ -86,6 +87,9 @@ deliver(const struct fetch_wish *wish, const char *path, struct cpam_err *err)
 
     if (wish->io->ops->stat(wish->io, AT_FDCWD, path, AT_SYMLINK_NOFOLLOW, &about) != 0)
         return cpam_fail(err, CPAM_IO, errno, "could not look at \"%s\"", path);
+    if (about.st_uid != geteuid())
+        return cpam_fail(err, CPAM_REFUSED, 0, "\"%s\" belongs to user %u, not to the worker's",
+                         path, (unsigned) about.st_uid);
     if (!S_ISREG(about.st_mode) || (uint64_t) about.st_size != situation->control.segment_size)
         return cpam_fail(err, CPAM_INVALID, 0,
                          "\"%s\" has %jd bytes, but pg_control here says that segments have "
