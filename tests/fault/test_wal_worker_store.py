@@ -4,6 +4,7 @@ is archived once the server is well again."""
 import os
 import random
 import shutil
+import signal
 import sys
 import threading
 import time
@@ -121,6 +122,39 @@ def _lasting(fault, method):
 
 for _fault, _method in LASTING:
     globals()[f"test_P11_S2_ask4_a_store_that_answers_a_{_method}_with_{_fault}"] = _lasting(_fault, _method)
+
+
+@tap.limit(600)
+def test_P10_a_worker_killed_at_each_request_to_a_store(t):
+    """Right before the store takes it, which it then does: nothing acknowledged is missing, and the next
+    worker gets along with what is there."""
+    w, store = bucket(t)
+    w.expect(w.push(w.segment(1)), 0)
+    killed = []
+
+    def at_request(wanted):
+        count = [0]
+
+        def decide(request, _):
+            count[0] += 1
+            if count[0] == wanted:
+                for pid in w.workers():
+                    os.kill(pid, signal.SIGKILL)
+                    killed.append((request.method, request.key))
+            return None
+
+        return decide
+
+    numbers = range(2, 42)
+    for number in numbers:
+        store.fault = at_request(1 + number % 3)
+        w.expect(w.push(w.segment(number)), 0)
+        t.true(stored(w, store, name(1, number)), f"segment {number} is acknowledged, and stored")
+    store.fault = lambda request, server: None
+    t.note(f"{len(killed)} kills: {sorted(set(method for method, _ in killed))}")
+    t.true(len(killed) > 20 and any(method == "PUT" for method, _ in killed), "kills at puts among them")
+    for number in numbers:
+        t.equal(w.fetch(name(1, number)), segment(1, number))
 
 
 def test_S3_P10_ask4_a_store_that_keeps_half_is_never_believed(t):
