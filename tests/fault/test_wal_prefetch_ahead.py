@@ -3,6 +3,7 @@ asked for was asked of the store before, and never twice."""
 import collections
 import os
 import re
+import signal
 import subprocess
 import time
 
@@ -89,6 +90,25 @@ def test_F5_ask11_a_replay_that_never_waits_by_itself(t):
     t.equal([number for number, times in asked.items() if times > 1 and number > FIRST], [],
             "segments that were fetched twice")
     t.true(waited < SEGMENTS // 2, f"{waited} were not on their way")
+
+
+@tap.limit(900)
+def test_F4_a_worker_killed_at_requests_to_a_store(t):
+    """Each segment is delivered whole all the same, by the next worker or without one."""
+    w = Replay(t, "timeout: 100s, workers: 2, prefetch: 16")
+    killed = []
+
+    def fault(request, _):
+        if len(w.store.requests) % 9 == 0:
+            for pid in push_world.workers.pids(w.folder, "cpam-wal-prefetch"):
+                os.kill(pid, signal.SIGKILL)
+                killed.append(request.key)
+
+    w.store.fault = fault
+    for number in range(1, 61):
+        w.replay(number)
+    t.note(f"{len(killed)} kills")
+    t.true(len(killed) > 10, f"{len(killed)} kills")
 
 
 if __name__ == "__main__":
