@@ -31,9 +31,8 @@ s3_keep(char **to, const char *text, struct cpam_err *err)
     return *to != NULL ? CPAM_OK : cpam_fail(err, CPAM_NO_MEMORY, 0, "no memory for a listing");
 }
 
-/* "%41+" as a listing with encoding-type=url writes it, in place. */
-static enum cpam_status
-decode(char *text, struct cpam_err *err)
+enum cpam_status
+s3_url_decode(char *text, struct cpam_err *err)
 {
     static const char digits[] = "0123456789abcdef0123456789ABCDEF";
     char *to = text;
@@ -185,9 +184,9 @@ s3_page_read(const struct http_reply *reply, struct s3_page *page, struct cpam_e
         if (row->key == NULL || row->key[0] == '\0')
             return cpam_fail(err, CPAM_UNKNOWN, 0, "the listing has an entry without a key");
         if (page->encoded)
-            CPAM_TRY(decode(row->key, err));
+            CPAM_TRY(s3_url_decode(row->key, err));
     }
     if (page->encoded && page->next_key != NULL)
-        return decode(page->next_key, err);
+        return s3_url_decode(page->next_key, err);
     return CPAM_OK;
 }

@@ -43,4 +43,7 @@ s3_page_clear_scoped_(struct s3_page *page)
 /* Replaces *to by a copy of text. */
 enum cpam_status s3_keep(char **to, const char *text, struct cpam_err *err) CPAM_CHECK;
 
+/* "%41+" as a listing with encoding-type=url writes it, in place. */
+enum cpam_status s3_url_decode(char *text, struct cpam_err *err) CPAM_CHECK;
+
 #endif

@@ -2,66 +2,16 @@
  * reply.c - what a store's answer means, and how to say it.
  *
  * The code in the error document decides where there is one; the HTTP status only where there is
- * none.  A 404 means "not there" only with S3's own NoSuchKey: any web server can say 404.
+ * none, or where a document has several.  "Not there", on which a recovery ends, takes both: a 404 (any
+ * web server can say that) and S3's own NoSuchKey (any gateway can put that under its 500), in a
+ * document that is whole and about what was asked for.
  */
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
 #include "base/log.h"
-#include "s3/call.h"
-#include "s3/xml.h"
-
-/* What an <Error> document says. */
-struct complaint
-{
-    bool is_error;
-    char code[S3_CODE_MAX];
-    char message[512], request_id[128], region[64];
-};
-
-static enum cpam_status
-complaint_end(void *arg, const char *path, const char *text, struct cpam_err *err)
-{
-    struct complaint *complaint = arg;
-    const struct
-    {
-        const char *path;
-        char *to;
-        size_t size;
-    } wanted[] = {
-        {"Error/Code", complaint->code, sizeof(complaint->code)},
-        {"Error/Message", complaint->message, sizeof(complaint->message)},
-        {"Error/RequestId", complaint->request_id, sizeof(complaint->request_id)},
-        {"Error/Region", complaint->region, sizeof(complaint->region)},
-    };
-
-    (void) err;
-    if (strcmp(path, "Error") == 0)
-        complaint->is_error = true;
-    for (size_t i = 0; i < sizeof(wanted) / sizeof(wanted[0]); i++)
-        if (strcmp(path, wanted[i].path) == 0)
-        {
-            complaint->is_error = true;
-            snprintf(wanted[i].to, wanted[i].size, "%s", text);
-        }
-    return CPAM_OK;
-}
-
-/* A document that breaks off still tells what it told before. */
-static void
-read_complaint(const struct http_reply *reply, struct complaint *complaint)
-{
-    const struct s3_xml_handler handler = {.end = complaint_end, .arg = complaint};
-    const char *id = http_reply_header(reply, "x-amz-request-id");
-    struct cpam_err ignored;
-
-    if (reply->body.size > 0 &&
-        s3_xml_read(reply->body.data, reply->body.size, &handler, &ignored) == CPAM_NO_MEMORY)
-        return;
-    if (complaint->request_id[0] == '\0' && id != NULL)
-        snprintf(complaint->request_id, sizeof(complaint->request_id), "%s", id);
-}
+#include "s3/complaint.h"
 
 static const struct
 {
@@ -160,23 +110,23 @@ learn_skew(struct s3 *s3, const struct http_reply *reply)
     return true;
 }
 
-static enum cpam_status
-say(struct s3 *s3, const struct http_reply *reply, const struct complaint *complaint,
-    enum cpam_status status, struct cpam_err *err)
+static void
+say(struct s3 *s3, const struct http_reply *reply, const struct s3_complaint *complaint,
+    const char *why, enum cpam_status status, struct cpam_err *err)
 {
     bool has_code = complaint->code[0] != '\0';
 
-    return cpam_fail(err, status, 0, "%s answered %d%s%s%s%s%s%s%s%s", s3->endpoint.base,
-                     reply->status, has_code ? " " : "", complaint->code,
-                     complaint->message[0] != '\0' ? " (" : "", complaint->message,
-                     complaint->message[0] != '\0' ? ")" : "",
-                     complaint->request_id[0] != '\0' ? ", request id " : "", complaint->request_id,
-                     reply->status < 300 ? ", in the body of a success" : "");
+    cpam_fail(
+        err, status, 0, "%s answered %d%s%s%s%s%s%s%s%s%s%s", s3->endpoint.base, reply->status,
+        has_code ? " " : "", complaint->code, complaint->message[0] != '\0' ? " (" : "",
+        complaint->message, complaint->message[0] != '\0' ? ")" : "",
+        complaint->request_id[0] != '\0' ? ", request id " : "", complaint->request_id,
+        reply->status < 300 ? ", in the body of a success" : "", why[0] != '\0' ? ", " : "", why);
 }
 
 static void
-hint_region(const struct s3 *s3, const struct http_reply *reply, const struct complaint *complaint,
-            struct cpam_err *err)
+hint_region(const struct s3 *s3, const struct http_reply *reply,
+            const struct s3_complaint *complaint, struct cpam_err *err)
 {
     const char *region = http_reply_header(reply, "x-amz-bucket-region");
 
@@ -189,39 +139,37 @@ hint_region(const struct s3 *s3, const struct http_reply *reply, const struct co
                       region, s3->settings.region);
 }
 
-enum cpam_status
-s3_judge(struct s3 *s3, const struct s3_call *call, const struct http_reply *reply,
-         struct retry *retry, struct cpam_err *err)
+/* Why a code that means "not there" does not prove it here; "": it does. */
+static const char *
+doubt(const struct http_reply *reply, const struct s3_complaint *complaint)
 {
-    struct complaint complaint = {.is_error = false};
-    const char *marker = http_reply_header(reply, "x-amz-delete-marker");
-    const char *hint = NULL;
+    if (reply->status != 404)
+        return "which is no answer about an object, whatever its code";
+    if (!complaint->is_whole)
+        return "in an error document that breaks off";
+    if (complaint->is_foreign)
+        return "in an error document about another object";
+    return "";
+}
+
+/* What was answered other than a success or a marker, in a sentence. */
+static enum cpam_status
+refuse(struct s3 *s3, const struct http_reply *reply, const struct s3_complaint *complaint,
+       struct retry *retry, struct cpam_err *err)
+{
     bool success = reply->status >= 200 && reply->status < 300;
-
-    s3->code[0] = '\0';
-    if (success && (call->to != NULL || reply->body.size == 0))
-        return CPAM_OK;
-    read_complaint(reply, &complaint);
-    memcpy(s3->code, complaint.code, sizeof(s3->code));
-    if (success && !complaint.is_error)
-        return CPAM_OK;
-
     enum cpam_status status = success ? CPAM_TRANSIENT : status_of_http(reply->status);
+    const char *why = complaint->codes > 1 ? "in an error document with several codes" : "";
+    const char *hint = NULL;
+
     for (size_t i = 0; i < sizeof(codes) / sizeof(codes[0]); i++)
-        if (strcmp(codes[i].code, complaint.code) == 0)
+        if (strcmp(codes[i].code, s3->code) == 0)
         {
-            status = codes[i].status;
+            why = codes[i].status == CPAM_NOT_FOUND ? doubt(reply, complaint) : "";
+            status = why[0] == '\0' ? codes[i].status : status;
             hint = codes[i].hint;
         }
-    if (marker != NULL && strcasecmp(marker, "true") == 0 &&
-        (reply->status == 404 || reply->status == 405))
-    {
-        say(s3, reply, &complaint, CPAM_UNKNOWN, err);
-        cpam_err_prefix(err, "a delete marker hides what is under this name");
-        cpam_err_hint(err, "somebody deleted it: look at the versions of the key");
-        return CPAM_UNKNOWN;
-    }
-    if (strcmp(complaint.code, "RequestTimeTooSkewed") == 0)
+    if (strcmp(s3->code, "RequestTimeTooSkewed") == 0)
     {
         status = learn_skew(s3, reply) ? CPAM_TRANSIENT : CPAM_REFUSED;
         hint = "this host's clock and the store's differ by more than 15 minutes: set the clock";
@@ -229,12 +177,39 @@ s3_judge(struct s3 *s3, const struct s3_call *call, const struct http_reply *rep
     }
     if (status == CPAM_TRANSIENT && retry->after_us == 0)
         read_retry_after(reply, retry);
-    say(s3, reply, &complaint, status, err);
+    say(s3, reply, complaint, why, status, err);
     if (hint != NULL)
         cpam_err_hint(err, "%s", hint);
     if (status == CPAM_REFUSED)
-        hint_region(s3, reply, &complaint, err);
+        hint_region(s3, reply, complaint, err);
     return status;
+}
+
+enum cpam_status
+s3_judge(struct s3 *s3, const struct s3_call *call, const struct http_reply *reply,
+         struct retry *retry, struct cpam_err *err)
+{
+    struct s3_complaint complaint;
+    const char *marker = http_reply_header(reply, "x-amz-delete-marker");
+    bool success = reply->status >= 200 && reply->status < 300;
+
+    s3->code[0] = '\0';
+    if (success && (call->to != NULL || reply->body.size == 0))
+        return CPAM_OK;
+    s3_complaint_read(s3, call, reply, &complaint);
+    if (success && !complaint.is_error)
+        return CPAM_OK;
+    if (complaint.codes == 1)
+        memcpy(s3->code, complaint.code, sizeof(s3->code));
+    if (marker != NULL && strcasecmp(marker, "true") == 0 &&
+        (reply->status == 404 || reply->status == 405))
+    {
+        say(s3, reply, &complaint, "", CPAM_UNKNOWN, err);
+        cpam_err_prefix(err, "a delete marker hides what is under this name");
+        cpam_err_hint(err, "somebody deleted it: look at the versions of the key");
+        return CPAM_UNKNOWN;
+    }
+    return refuse(s3, reply, &complaint, retry, err);
 }
 
 bool

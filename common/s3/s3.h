@@ -4,7 +4,8 @@
  * Every function is one operation with its retries (http/retry), under the deadline it is given,
  * and ends in one of these (the S3 code, message and request id are in the sentence):
  *   CPAM_OK         the store said so, with an answer that holds together
- *   CPAM_NOT_FOUND  404 NoSuchKey or NoSuchVersion, without a delete marker
+ *   CPAM_NOT_FOUND  404 NoSuchKey or NoSuchVersion, without a delete marker, in a document that is
+ *                   whole and about what was asked for
  *   CPAM_UNKNOWN    404 behind a delete marker, a 404 that is not S3's, a listing that contradicts
  *                   itself
  *   CPAM_EXISTS     412 to a conditional PUT

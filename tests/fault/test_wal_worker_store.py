@@ -5,32 +5,14 @@ import os
 import random
 import shutil
 import signal
-import sys
 import threading
 import time
 
-import push_world
-from push_world import SYSID, World, name, segment, tap, workspace
-
-sys.path.insert(0, os.path.join(push_world.SOURCE_ROOT, "tests", "peer"))
-import server as peer  # noqa: E402
-from worker_world import has, ready, the_worker, until  # noqa: E402
+from bucket_world import bucket
+from push_world import World, name, segment, tap, workers, workspace
+from worker_world import has, ready, the_worker, until
 
 LATE = 20  # s: by then a push with a deadline of 3 s has answered
-
-
-def bucket(t, timeout="60s", fetch="timeout: 60s", push="", **more):
-    """A World whose only repository is a bucket on a server of its own; fetch, push: of wal.fetch, wal.push."""
-    store = peer.Server()
-    t.defer(store.stop)
-    row = (f"{{ name: bucket, url: s3://cpam/x, endpoint: \"{store.endpoint}\", region: us-east-1, "
-           f"addressing: path, credentials: static, access_key_id: {peer.ACCESS_KEY}, "
-           f"secret_access_key: \"{peer.SECRET_KEY}\", required: true }}")
-    w = World(t, worker=True, repositories=(), more=[row],
-              wal=f"push: {{ timeout: {timeout}{', ' + push if push else ''} }}, fetch: {{ {fetch} }}",
-              **more)
-    workspace.run([f"{push_world.programs()}/make_repo", w.config, "bucket", SYSID, 15, w.size])
-    return w, store
 
 
 def stored(w, store, one):
@@ -165,7 +147,7 @@ def test_S3_P10_ask4_a_store_that_keeps_half_is_never_believed(t):
     for _ in range(3):
         done = timed(t, w, one)
         t.true(1 <= done.returncode <= 125, f"exit status {done.returncode}: {done.stderr}")
-    push_world.workers.end(w.folder)
+    workers.end(w.folder)
     t.true(timed(t, w, one).returncode != 0, "another worker does not believe it either")
 
 
@@ -175,7 +157,7 @@ def _again(fault):
         w, store = bucket(t, timeout="3s")
         one = w.segment()
         w.expect(w.push(one), 0)
-        push_world.workers.end(w.folder)
+        workers.end(w.folder)
         store.fault = lambda request, server: (
             fault if request.method in ("GET", "HEAD") and request.key.endswith(one) else None)
         done = timed(t, w, one)
@@ -277,7 +259,7 @@ def test_S10_a_clock_20_minutes_off_is_no_failure(t):
     the_worker(t, w)
     # another one, which has never seen the right time
     store.clock = 1200.0
-    push_world.workers.end(w.folder)
+    workers.end(w.folder)
     w.expect(w.push(w.segment(number + 1)), 0)
 
 

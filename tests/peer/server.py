@@ -2,8 +2,9 @@
 
 By itself it is a small correct S3: signatures are checked (harness/sigv4.py), Content-MD5, the
 payload's SHA-256 and, where it is told to, x-amz-checksum-crc32c too, If-None-Match is kept, versions are kept where a bucket has them, listings have
-pages.  `server.fault` is a function (request, server) -> the name of a fault, or None; the faults are
-the methods fault_* of Connection, each of which says in its first line what it does.
+pages.  `server.fault` is a function (request, server) -> the name of a fault, a status, a whole answer
+(status, headers, body), or None; the faults are the methods fault_* of Connection, each of which says in
+its first line what it does.
 """
 import datetime
 import email.utils
@@ -518,6 +519,8 @@ class Connection:
             self.send(request, *self.answer(request))
         elif isinstance(fault, int):
             self.fault_status(request, fault)
+        elif isinstance(fault, tuple):
+            self.send(request, *fault)
         else:
             getattr(self, "fault_" + fault)(request)
 

@@ -6,6 +6,9 @@
 #include "fake_bucket.h"
 #include "io/sink.h"
 
+/* NoSuchKey, and what else the document has to say */
+#define ABOUT(more) "<Error><Code>NoSuchKey</Code>" more "<RequestId>R1</RequestId></Error>"
+
 /* --- get -------------------------------------------------------------------------------------- */
 
 static const struct
@@ -136,6 +139,90 @@ static const struct
      "only 4 of 5 bytes came"},
     {9, 1, {{.status = 416, .body = ERROR("InvalidRange")}}, 1, CPAM_CORRUPT, "416 InvalidRange"},
     {0, 0, {{.status = 404, .body = ERROR("NoSuchKey")}}, 1, CPAM_NOT_FOUND, "404 NoSuchKey"},
+    /* NoSuchKey under another status, or in a document that is not whole or not of this object */
+    {0, 0, {{.status = 403, .body = ERROR("NoSuchKey")}}, 1, CPAM_REFUSED, "no answer about an"},
+    {0, 0, {{.status = 302, .body = ERROR("NoSuchKey")}}, 1, CPAM_REFUSED, "no answer about an"},
+    {0, 0, {{.status = 400, .body = ERROR("NoSuchVersion")}}, 1, CPAM_REFUSED, "NoSuchVersion"},
+    {0, 0, {{.status = 410, .body = ERROR("NoSuchKey")}}, 1, CPAM_REFUSED, "no answer about an"},
+    {0,
+     0,
+     {{.status = 500, .body = ERROR("NoSuchKey")}, {.status = 404, .body = ERROR("NoSuchKey")}},
+     2,
+     CPAM_NOT_FOUND,
+     "404 NoSuchKey"},
+    {0,
+     0,
+     {{.status = 503, .body = ERROR("NoSuchKey")},
+      {.status = 200, .headers = ETAG "Content-Length: 5\n", .body = "hello"}},
+     2,
+     CPAM_OK,
+     "hello"},
+    {0,
+     0,
+     {{.status = 404, .body = "<Error><Code>NoSuchKey</Code><Mess"}},
+     1,
+     CPAM_UNKNOWN,
+     "404 NoSuchKey, in an error document that breaks off"},
+    {0,
+     0,
+     {{.status = 404, .body = ABOUT("<Code>AccessDenied</Code>")}},
+     1,
+     CPAM_UNKNOWN,
+     "with several codes"},
+    {0,
+     0,
+     {{.status = 404, .body = ABOUT("<Key>wal/2</Key>")}},
+     1,
+     CPAM_UNKNOWN,
+     "404 NoSuchKey, request id R1, in an error document about another object"},
+    {0,
+     0,
+     {{.status = 404, .body = ABOUT("<Key>wal/1.partial</Key>")}},
+     1,
+     CPAM_UNKNOWN,
+     "about another object"},
+    {0,
+     0,
+     {{.status = 404, .body = ABOUT("<Key>a/wal/1</Key><Key>other</Key>")}},
+     1,
+     CPAM_UNKNOWN,
+     "about another object"},
+    {0,
+     0,
+     {{.status = 404, .body = ABOUT("<Key>wal/1</Key><BucketName>cpam2</BucketName>")}},
+     1,
+     CPAM_UNKNOWN,
+     "about another object"},
+    /* as AWS, MinIO, Ceph with a tenant, SeaweedFS and Garage name it */
+    {0, 0, {{.status = 404, .body = ABOUT("<Key>wal/1</Key>")}}, 1, CPAM_NOT_FOUND, "NoSuchKey"},
+    {0,
+     0,
+     {{.status = 404,
+       .body = ABOUT("<Key>wal/1</Key><BucketName>cpam</BucketName><Resource>/cpam/wal/1"
+                     "</Resource>")}},
+     1,
+     CPAM_NOT_FOUND,
+     "NoSuchKey"},
+    {0,
+     0,
+     {{.status = 404, .body = ABOUT("<BucketName>tenant:cpam</BucketName>")}},
+     1,
+     CPAM_NOT_FOUND,
+     "NoSuchKey"},
+    {0,
+     0,
+     {{.status = 404, .body = ABOUT("<Key>/wal/1</Key><BucketName>cpam</BucketName>")}},
+     1,
+     CPAM_NOT_FOUND,
+     "NoSuchKey"},
+    {0, 0, {{.status = 404, .body = ABOUT("<Key>wal%2F1</Key>")}}, 1, CPAM_NOT_FOUND, "NoSuch"},
+    {0, 0, {{.status = 404, .body = ABOUT("<Key/><BucketName/>")}}, 1, CPAM_NOT_FOUND, "NoSuch"},
+    {0,
+     0,
+     {{.status = 404, .body = ABOUT("<Resource>/x/y</Resource><Region>garage</Region>")}},
+     1,
+     CPAM_NOT_FOUND,
+     "NoSuchKey"},
     {0, 0, {{.status = 404, .body = "<html>gone</html>"}}, 1, CPAM_UNKNOWN, "answered 404"},
     {0, 0, {{.status = 404}}, 1, CPAM_UNKNOWN, "answered 404"},
     {0, 0, {{.status = 404, .body = ERROR("NoSuchBucket")}}, 1, CPAM_REFUSED, "NoSuchBucket"},
@@ -171,7 +258,7 @@ START_TEST(F1_get_delivers_what_was_asked_for_or_fails)
     open_s3(&f, "https://s3.example.net", gets[_i].answers, gets[_i].count);
     ck_ok(sink_buf_push(&to, &got, 100, &err), &err);
     const struct s3_get get = {
-        .key = "k", .offset = gets[_i].offset, .size = gets[_i].size, .to = to};
+        .key = "wal/1", .offset = gets[_i].offset, .size = gets[_i].size, .to = to};
     if (gets[_i].status == CPAM_OK)
     {
         ck_ok(s3_get(f.s3, &get, f.deadline, &info, &err), &err);
