@@ -119,16 +119,32 @@ history_followed(struct repo *repo, uint64_t sysid, const struct archive_name *n
     return CPAM_OK;
 }
 
+/* A copy of the store that lags behind, a cache that remembers a "no": anything but an absence. */
+static void
+tell_listed(enum fetch_outcome *outcome, struct cpam_err *err)
+{
+    *outcome = FETCH_UNKNOWN;
+    cpam_fail(err, CPAM_UNKNOWN, 0,
+              "the store lists it, and says that it is not there when it is read");
+    cpam_err_hint(err, "a store that contradicts itself proves nothing: ask again later, and look "
+                       "for a cache or a replica that lags behind in front of it");
+}
+
 /* wal_archive_get() found nothing: is that the end, or a hole?  *err says which, in any case. */
 static enum cpam_status
 tell_absence(struct repo *repo, uint64_t sysid, const struct archive_name *name,
              enum fetch_outcome *outcome, struct cpam_err *err)
 {
-    bool more = false, aside = false, given_up = false;
+    bool more = false, aside = false, given_up = false, listed = false;
     struct cluster_record record;
 
     CPAM_TRY(record_check(repo, sysid, &record, err));
-    CPAM_TRY(wal_archive_conflict(repo, sysid, name, err));
+    CPAM_TRY(wal_archive_conflict(repo, sysid, name, &listed, err));
+    if (listed)
+    {
+        tell_listed(outcome, err);
+        return CPAM_OK;
+    }
     CPAM_TRY(tell_gap(repo, sysid, name, &given_up, err));
     if (given_up)
     {
@@ -187,7 +203,7 @@ no_conflict(const struct round *round, struct repo *repo, uint64_t sysid, struct
     if (whole.at != 0)
         store->deadline = deadline_after(io, deadline_left(io, whole) / 2);
     enum cpam_status status =
-        wal_archive_conflict(repo, sysid, &round->request->situation->name, err);
+        wal_archive_conflict(repo, sysid, &round->request->situation->name, NULL, err);
     store->deadline = whole;
     if (status == CPAM_EXISTS)
         cpam_err_prefix(err, "repository \"%s\"", repo_name(repo));
@@ -258,8 +274,8 @@ ask_once(struct round *round, struct repo *repo, uint64_t sysid, enum fetch_outc
 
 /*
  * Asks an opened repository.  Where it is being written to, the file and what comes after it may
- * have been archived between "not there" and the listing: a hole is one only when it is still there
- * behind the listing.
+ * have been archived between "not there" and the listing: a hole, or a name that is listed and can't
+ * be read, is one only when it is still so behind the listing.
  */
 static enum cpam_status
 ask_opened(struct round *round, struct repo *repo, enum fetch_outcome *outcome,
@@ -269,14 +285,15 @@ ask_opened(struct round *round, struct repo *repo, enum fetch_outcome *outcome,
 
     CPAM_TRY(cluster_of(round->request, repo, &sysid, err));
     CPAM_TRY(ask_once(round, repo, sysid, outcome, err));
-    if (*outcome != FETCH_HOLE)
+    if (*outcome == FETCH_DELIVERED || *outcome == FETCH_ABSENT)
         return CPAM_OK;
     *outcome = FETCH_UNKNOWN;
     CPAM_TRY(ask_once(round, repo, sysid, outcome, err));
     if (*outcome == FETCH_ABSENT)
-        return cpam_fail(err, CPAM_UNKNOWN, 0,
-                         "repository \"%s\": what comes after it was listed, and then was not",
-                         repo_name(repo));
+        return cpam_fail(
+            err, CPAM_UNKNOWN, 0,
+            "repository \"%s\": it, or what comes after it, was listed and then was not",
+            repo_name(repo));
     return CPAM_OK;
 }
 

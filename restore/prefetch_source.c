@@ -228,7 +228,8 @@ no_conflict(struct prefetch_reader *reader, size_t which, const struct archive_n
             wal_folders_keep(&source->shared[which].folders, &folder);
         pthread_mutex_unlock(&source->lock);
     }
-    return conflicts ? wal_archive_conflict(connection->repo, source->sysid, name, err) : CPAM_OK;
+    return conflicts ? wal_archive_conflict(connection->repo, source->sysid, name, NULL, err)
+                     : CPAM_OK;
 }
 
 static enum cpam_status

@@ -97,9 +97,11 @@ enum cpam_status wal_archive_timeline_known(struct repo *repo, uint64_t sysid,
 /*
  * Is there more than one content of this segment or history?  CPAM_OK: no.  CPAM_EXISTS: genuine
  * conflict objects lie beside it; the sentence lists them all (F13).  Costs one listing.
+ * *listed (NULL: not asked for) with CPAM_OK: it has the name itself, so that a read that did not find
+ * it proves nothing; never set for what has no conflicts, a backup history or a partial segment.
  */
 enum cpam_status wal_archive_conflict(struct repo *repo, uint64_t sysid,
-                                      const struct archive_name *name,
+                                      const struct archive_name *name, bool *listed,
                                       struct cpam_err *err) CPAM_CHECK;
 
 /* Was a content of this name put into quarantine by somebody who may?  Then a name that is absent

@@ -27,15 +27,20 @@ struct looking
     const char *key;
     char found[COPIES_MAX][LAYOUT_KEY_MAX];
     size_t count;
+    bool itself; /* the key is listed too */
 };
 
 static enum cpam_status
 note_beside(void *arg, const struct store_entry *entry, struct cpam_err *err)
 {
     struct looking *looking = arg;
-    const char *id = entry->key + strlen(looking->key) + 1;
+    const char *rest = entry->key + strlen(looking->key);
 
-    if (entry->is_prefix || strlen(id) != BESIDE_ID || strspn(id, "0123456789abcdef") != BESIDE_ID)
+    if (entry->is_prefix)
+        return CPAM_OK;
+    looking->itself |= rest[0] == '\0';
+    if (rest[0] != '.' || strlen(rest + 1) != BESIDE_ID ||
+        strspn(rest + 1, "0123456789abcdef") != BESIDE_ID)
         return CPAM_OK;
     if (looking->count == COPIES_MAX)
         return cpam_fail(err, CPAM_UNKNOWN, 0, "more than %d objects lie beside \"%s\"", COPIES_MAX,
@@ -114,12 +119,14 @@ compare_copies(struct repo *repo, const struct archive_name *name, const struct 
 
 enum cpam_status
 wal_archive_conflict(struct repo *repo, uint64_t sysid, const struct archive_name *name,
-                     struct cpam_err *err)
+                     bool *listed, struct cpam_err *err)
 {
     CPAM_AUTO(free) struct looking *looking = NULL;
-    char key[LAYOUT_KEY_MAX], prefix[LAYOUT_KEY_MAX + 2];
+    char key[LAYOUT_KEY_MAX];
     struct object_want want = {.kind = wal_object_kind(name->kind), .sysid = sysid, .name = key};
 
+    if (listed != NULL)
+        *listed = false;
     if (name->kind != ARCHIVE_SEGMENT && name->kind != ARCHIVE_HISTORY)
         return CPAM_OK; /* these may have others beside them (trap 9) */
     looking = calloc(1, sizeof(*looking));
@@ -127,8 +134,9 @@ wal_archive_conflict(struct repo *repo, uint64_t sysid, const struct archive_nam
         return cpam_fail(err, CPAM_NO_MEMORY, 0, "no memory to look for conflicts");
     layout_wal(sysid, name, key);
     looking->key = key;
-    snprintf(prefix, sizeof(prefix), "%s.", key);
-    CPAM_TRY(store_list(repo_store(repo), prefix, NULL, false, note_beside, looking, err));
+    CPAM_TRY(store_list(repo_store(repo), key, NULL, false, note_beside, looking, err));
+    if (listed != NULL)
+        *listed = looking->itself;
     return looking->count == 0 ? CPAM_OK : compare_copies(repo, name, &want, looking, err);
 }
 

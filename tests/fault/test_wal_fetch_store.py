@@ -76,5 +76,34 @@ def test_F1_NoSuchKey_proves_an_absence_only_as_S3_says_it(t):
     r.ask(last, 0)
 
 
+def test_F1_a_listed_segment_that_a_get_does_not_find_is_not_the_end(t):
+    """A replica that lags behind, or a cache that remembers a "no": a 404 as it should be, and a lie."""
+    r = Recovery(t)
+    last = name(1, 3)
+    r.store.fault = of_object(last, document(NO_KEY.format("")))
+    r.ask(last, 254, ["the store lists it", "ask again later"])
+    r.ask(name(1, 4), 1)
+    # the same of a history, on which the choice of a timeline hangs
+    r.store.fault = lambda request, _: None
+    history = b"1\t0/300000\tno recovery target specified\n"
+    r.w.expect(r.w.push(r.w.write("00000002.history", history)), 0)
+    os.unlink(f"{r.w.pg_wal}/00000002.history")
+    r.store.fault = of_object("00000002.history", document(NO_KEY.format("")))
+    r.ask("00000002.history", 254, "the store lists it")
+    r.store.fault = lambda request, _: None
+    r.ask("00000002.history", 0)
+    # what was archived between the question and the listing is delivered
+    left = [1]
+
+    def once(request, _):
+        if request.method != "GET" or not request.key.endswith(last) or not left:
+            return None
+        left.pop()
+        return document(NO_KEY.format(""))
+
+    r.store.fault = once
+    r.ask(last, 0)
+
+
 if __name__ == "__main__":
     tap.main(globals())

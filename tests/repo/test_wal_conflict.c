@@ -49,7 +49,7 @@ lay_beside(unsigned seed, char key[LAYOUT_KEY_MAX])
 static enum cpam_status
 look(void)
 {
-    return wal_archive_conflict(self.repo, REPO_SYSID, &name, &err);
+    return wal_archive_conflict(self.repo, REPO_SYSID, &name, NULL, &err);
 }
 
 START_TEST(F13_another_content_beside_a_segment_is_a_conflict)
@@ -99,6 +99,25 @@ START_TEST(F13_what_anybody_could_plant_is_none)
 }
 END_TEST
 
+START_TEST(F1_a_name_that_is_listed_is_told)
+{
+    static const uint8_t copy[64] = {0};
+    bool listed = false;
+
+    ck_ok(wal_archive_conflict(self.repo, REPO_SYSID, &name, &listed, &err), &err);
+    ck_assert(listed);
+    memory_delete(&self.bucket, KEY);
+    memory_overwrite(&self.bucket, KEY "0", copy, sizeof(copy)); /* names that only begin so */
+    memory_overwrite(&self.bucket, KEY ".partial", copy, sizeof(copy));
+    memory_overwrite(&self.bucket, KEY "/x", copy, sizeof(copy));
+    ck_ok(wal_archive_conflict(self.repo, REPO_SYSID, &name, &listed, &err), &err);
+    ck_assert(!listed);
+    ck_ok(archive_name_parse(SEGMENT ".partial", &name, &err), &err);
+    ck_ok(wal_archive_conflict(self.repo, REPO_SYSID, &name, &listed, &err), &err);
+    ck_assert(!listed);
+}
+END_TEST
+
 START_TEST(F13_could_not_tell_is_no_answer)
 {
     char beside[LAYOUT_KEY_MAX];
@@ -145,6 +164,7 @@ suite(void)
     tcase_add_test(plain, F13_another_content_beside_a_segment_is_a_conflict);
     tcase_add_test(plain, F13_the_same_content_once_more_is_none);
     tcase_add_test(plain, F13_what_anybody_could_plant_is_none);
+    tcase_add_test(plain, F1_a_name_that_is_listed_is_told);
     tcase_add_test(plain, F13_could_not_tell_is_no_answer);
     tcase_add_test(plain, F13_name_that_is_free_while_its_content_is_in_quarantine);
     suite_add_tcase(suite, plain);
