@@ -7,7 +7,8 @@
  *
  * Not objects: temporaries (".cpam-*"), names that can't be part of a key ("lost+found"), and what
  * is neither a regular file nor a directory.  An entry that is gone when looked at was removed
- * meanwhile, as an object store would say; every other failure ends the listing.
+ * meanwhile, as an object store would say; every other failure ends the listing, and so does a link that
+ * leads nowhere where the prefix asks for it: what it led to can't be listed.
  */
 #include "store/dir_list.h"
 
@@ -15,6 +16,8 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "store/dir_link.h"
 
 enum
 {
@@ -43,6 +46,15 @@ unreadable(const struct dir_listing *listing, const char *key, int sys, struct c
     return cpam_fail(err, status, sys, "could not list \"%s\" in %s", key, listing->url);
 }
 
+/* What looking at this path failed with: gone is no failure. */
+static enum cpam_status
+failed(const struct dir_listing *listing, const char *path, int sys, struct cpam_err *err)
+{
+    if (sys != ENOENT)
+        return unreadable(listing, path, sys, err);
+    return dir_check_links(listing->io, listing->root_fd, path, listing->url, err);
+}
+
 static enum cpam_status
 in_time(const struct dir_listing *listing, struct cpam_err *err)
 {
@@ -61,7 +73,7 @@ make_key(struct cpam_buf *key, const char *dir, const char *name, struct cpam_er
     return cpam_buf_append(key, name, strlen(name) + 1, SIZE_MAX / 2, err);
 }
 
-/* What kind of thing is it: 'd', 'f', or 0 for neither or gone. */
+/* What kind of thing is it: 'd', 'f', or 0 for neither, gone, or a link that is not asked for. */
 static enum cpam_status
 kind_of(const struct dir_listing *listing, const char *dir, const struct dirent *entry, char *kind,
         struct cpam_err *err)
@@ -79,8 +91,10 @@ kind_of(const struct dir_listing *listing, const char *dir, const struct dirent 
         return CPAM_OK;
     CPAM_TRY(make_key(&key, dir, entry->d_name, err));
     const char *path = (const char *) key.data;
+    if (strncmp(path, listing->prefix, strlen(listing->prefix)) != 0)
+        return CPAM_OK;
     if (listing->io->ops->stat(listing->io, listing->root_fd, path, 0, &about) != 0)
-        return errno == ENOENT ? CPAM_OK : unreadable(listing, path, errno, err);
+        return failed(listing, path, errno, err);
     if (S_ISDIR(about.st_mode))
         *kind = 'd';
     else if (S_ISREG(about.st_mode))
@@ -146,7 +160,7 @@ names_of(const struct dir_listing *listing, const char *dir, struct names *names
         listing->io->ops->opendir(listing->io, listing->root_fd, dir[0] == '\0' ? "." : dir);
 
     if (open == NULL)
-        return errno == ENOENT ? CPAM_OK : unreadable(listing, dir, errno, err);
+        return failed(listing, dir, errno, err);
     enum cpam_status status = read_names(listing, dir, open, names, err);
     listing->io->ops->closedir(listing->io, open);
     if (status == CPAM_OK)
@@ -196,7 +210,7 @@ report_file(const struct dir_listing *listing, const char *key, struct cpam_err 
     struct stat about;
 
     if (listing->io->ops->stat(listing->io, listing->root_fd, key, 0, &about) != 0)
-        return errno == ENOENT ? CPAM_OK : unreadable(listing, key, errno, err);
+        return failed(listing, key, errno, err);
     struct store_entry entry = {
         .key = key,
         .size = (uint64_t) about.st_size,

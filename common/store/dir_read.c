@@ -3,7 +3,8 @@
  *
  * Everything is looked up below a descriptor of the root that was opened for this one operation,
  * so "not there" is said of a repository that was there.  It is said only after each directory on
- * the way has been opened anew, which makes NFS ask its server rather than its cache.
+ * the way has been opened anew, which makes NFS ask its server rather than its cache, and where no link
+ * on the way leads to a disk that is not mounted.
  */
 #include "store/dir_parts.h"
 
@@ -16,6 +17,7 @@
 #include "base/room.h"
 #include "io/direct.h"
 #include "io/file.h"
+#include "store/dir_link.h"
 #include "store/dir_list.h"
 
 /* What an errno of a look-up means, other than ENOENT. */
@@ -121,13 +123,16 @@ dir_open_object(struct dir_store *self, const char *key, int *out, struct stat *
     if (fd < 0 && errno == ENOENT)
         fd = open_step_by_step(io, root_fd, key, flags);
     int sys = errno;
+    enum cpam_status status = CPAM_OK;
+    if (fd < 0 && sys == ENOENT)
+        status = dir_check_links(io, root_fd, key, self->base.url, err);
     io->ops->close(io, root_fd);
+    CPAM_TRY(status);
     if (fd < 0 && sys == ENOENT)
         return not_found(self, key, err);
     if (fd < 0)
         return cpam_fail(err, status_of(sys), sys, "could not open \"%s\" in %s", key,
                          self->base.url);
-    enum cpam_status status = CPAM_OK;
     if (io->ops->fstat(io, fd, about) != 0)
         status = cpam_fail(err, CPAM_UNKNOWN, errno, "could not look at \"%s\" in %s", key,
                            self->base.url);
