@@ -70,6 +70,16 @@ look_out(void *arg, const struct s3_entry *entry, struct cpam_err *err)
     return CPAM_OK;
 }
 
+/*
+ * A bucket that gives an id to what is put keeps versions, whatever it tells of itself: its policy may
+ * hide ?versioning, or somebody switched it on since it was asked.
+ */
+static bool
+names_version(const struct s3_info *info)
+{
+    return info->version[0] != '\0' && strcmp(info->version, "null") != 0;
+}
+
 static enum cpam_status
 confirm_among_versions(struct s3_store *self, const char *full, const struct s3_info *put,
                        struct deadline deadline, struct cpam_err *err)
@@ -77,7 +87,17 @@ confirm_among_versions(struct s3_store *self, const char *full, const struct s3_
     struct lookout lookout = {.put = put};
     const char *bucket = s3_bucket(self->s3);
 
-    CPAM_TRY(s3_versions(self->s3, full, look_out, &lookout, deadline, err));
+    enum cpam_status status = s3_versions(self->s3, full, look_out, &lookout, deadline, err);
+    if (status == CPAM_REFUSED)
+    {
+        cpam_err_prefix(err,
+                        "the bucket keeps versions, and whether \"s3://%s/%s\" has an older one, "
+                        "which would be the one that counts, can't be told",
+                        bucket, full);
+        cpam_err_hint(err, "who writes to a bucket that keeps versions needs s3:ListBucketVersions "
+                           "(and s3:GetBucketVersioning)");
+    }
+    CPAM_TRY(status);
     if (lookout.older)
         return cpam_fail(err, CPAM_EXISTS, 0,
                          "\"s3://%s/%s\" has an older version, which is the one that counts",
@@ -103,7 +123,7 @@ s3_store_confirm(struct s3_store *self, const char *full, const struct s3_info *
     struct s3_info found;
 
     CPAM_TRY(s3_store_versioned(self, deadline, &versioned, err));
-    if (versioned)
+    if (versioned || names_version(put))
         return confirm_among_versions(self, full, put, deadline, err);
     enum cpam_status status = s3_head(self->s3, full, NULL, deadline, &found, err);
     if (status == CPAM_NOT_FOUND)
@@ -119,7 +139,8 @@ s3_store_confirm(struct s3_store *self, const char *full, const struct s3_info *
                          "\"s3://%s/%s\" was put with %" PRIu64 " bytes and ETag %s, but the store "
                          "now has %" PRIu64 " bytes and ETag %s",
                          s3_bucket(self->s3), full, put->size, put->etag, found.size, found.etag);
-    return CPAM_OK;
+    return names_version(&found) ? confirm_among_versions(self, full, &found, deadline, err)
+                                 : CPAM_OK;
 }
 
 static enum cpam_status

@@ -31,6 +31,14 @@
     {                                                                                              \
         .status = 200, .headers = "ETag: \"" MD5 "\"\nx-amz-version-id: v2\n"                      \
     }
+#define PUT_NULL                                                                                   \
+    {                                                                                              \
+        .status = 200, .headers = "ETag: \"" MD5 "\"\nx-amz-version-id: null\n"                    \
+    }
+#define HEAD_V2                                                                                    \
+    {                                                                                              \
+        .status = 200, .headers = "ETag: \"" MD5 "\"\nContent-Length: 5\nx-amz-version-id: v2\n"   \
+    }
 #define HEAD_OF(size, etag)                                                                        \
     {                                                                                              \
         .status = 200, .headers = "ETag: \"" etag "\"\nContent-Length: " size "\n"                 \
@@ -129,6 +137,25 @@ static const struct
      3,
      CPAM_REFUSED,
      "AccessDenied"},
+    /* it says nothing of versions, or nothing true any more, and has them */
+    {{PUT_V2, UNTOLD, LISTED(VERSION("v2", "5"))}, 3, CPAM_OK, ""},
+    {{PUT_V2, UNTOLD, LISTED(VERSION("v2", "5") VERSION("v1", "9"))},
+     3,
+     CPAM_EXISTS,
+     "has an older version"},
+    {{PUT_V2, NEVER, LISTED(VERSION("v2", "5") VERSION("null", "9"))},
+     3,
+     CPAM_EXISTS,
+     "has an older version"},
+    {{PUT_V2, UNTOLD, {.status = 403, .body = ERROR("AccessDenied")}},
+     3,
+     CPAM_REFUSED,
+     "whether \"s3://cpam/f/demo/k\" has an older one"},
+    {{PUT_DONE, UNTOLD, HEAD_V2, LISTED(VERSION("v2", "5") VERSION("v1", "9"))},
+     4,
+     CPAM_EXISTS,
+     "has an older version"},
+    {{PUT_NULL, UNTOLD, HEAD_OF("5", MD5)}, 3, CPAM_OK, ""},
     {{{.status = 412, .body = ERROR("PreconditionFailed")}}, 1, CPAM_EXISTS, "412"},
 };
 
@@ -143,6 +170,8 @@ START_TEST(S3_a_put_is_looked_at)
     else
         ck_fails(store_put_new(f.store, "k", "hello", 5, STORE_CLASS_WAL, &err),
                  put_cases[_i].status, put_cases[_i].why, &err);
+    if (put_cases[_i].status == CPAM_REFUSED)
+        ck_assert_ptr_nonnull(strstr(err.hint, "s3:ListBucketVersions"));
     ck_assert_ptr_nonnull(strstr(f.http.asked, "PUT https://s3.example.net/cpam/f/demo/k\n"));
     ck_assert_ptr_nonnull(strstr(f.http.asked, "x-amz-storage-class: ONEZONE_IA\n"));
     close_store(&f);
