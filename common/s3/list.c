@@ -315,6 +315,27 @@ versioning_end(void *arg, const char *path, const char *text, struct cpam_err *e
     return CPAM_OK;
 }
 
+/*
+ * Was that a store which does not tell this user, or does not know the question?  It says so in an error
+ * document of its own; a proxy's page says nothing, and neither does a complaint about who asks.
+ */
+static bool
+is_untold(const struct s3 *s3, const struct http_reply *reply, enum cpam_status status)
+{
+    static const char *const others[] = {
+        "NoSuchBucket",  "NoSuchKey",    "InvalidAccessKeyId", "SignatureDoesNotMatch",
+        "InvalidToken",  "ExpiredToken", "PermanentRedirect",  "RequestTimeTooSkewed",
+        "AccountProblem"};
+
+    if ((status != CPAM_REFUSED && status != CPAM_UNKNOWN) || s3_code_is(s3, ""))
+        return false;
+    for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
+        if (s3_code_is(s3, others[i]))
+            return false;
+    return reply->status == 403 || reply->status == 404 || reply->status == 405 ||
+           reply->status == 501;
+}
+
 enum cpam_status
 s3_versioning(struct s3 *s3, struct deadline deadline, enum s3_versioning *out,
               struct cpam_err *err)
@@ -326,12 +347,7 @@ s3_versioning(struct s3 *s3, struct deadline deadline, enum s3_versioning *out,
     *out = S3_VERSIONING_UNTOLD;
     s3_call_query(&call, "versioning", "");
     enum cpam_status status = s3_call(s3, &call, deadline, &reply, err);
-    /* refused to this user, or not known to this store */
-    if ((status == CPAM_REFUSED || status == CPAM_UNKNOWN) &&
-        (reply.status == 403 || reply.status == 404 || reply.status == 405 ||
-         reply.status == 501) &&
-        !s3_code_is(s3, "NoSuchBucket") && !s3_code_is(s3, "InvalidAccessKeyId") &&
-        !s3_code_is(s3, "SignatureDoesNotMatch"))
+    if (is_untold(s3, &reply, status))
         return CPAM_OK;
     if (status != CPAM_OK)
         return status;

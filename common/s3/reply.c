@@ -141,8 +141,11 @@ hint_region(const struct s3 *s3, const struct http_reply *reply,
 
 /* Why a code that means "not there" does not prove it here; "": it does. */
 static const char *
-doubt(const struct http_reply *reply, const struct s3_complaint *complaint)
+doubt(const struct s3_call *call, const struct http_reply *reply,
+      const struct s3_complaint *complaint)
 {
+    if (call->key == NULL)
+        return "though no object was asked for";
     if (reply->status != 404)
         return "which is no answer about an object, whatever its code";
     if (!complaint->is_whole)
@@ -154,8 +157,8 @@ doubt(const struct http_reply *reply, const struct s3_complaint *complaint)
 
 /* What was answered other than a success or a marker, in a sentence. */
 static enum cpam_status
-refuse(struct s3 *s3, const struct http_reply *reply, const struct s3_complaint *complaint,
-       struct retry *retry, struct cpam_err *err)
+refuse(struct s3 *s3, const struct s3_call *call, const struct http_reply *reply,
+       const struct s3_complaint *complaint, struct retry *retry, struct cpam_err *err)
 {
     bool success = reply->status >= 200 && reply->status < 300;
     enum cpam_status status = success ? CPAM_TRANSIENT : status_of_http(reply->status);
@@ -165,7 +168,7 @@ refuse(struct s3 *s3, const struct http_reply *reply, const struct s3_complaint 
     for (size_t i = 0; i < sizeof(codes) / sizeof(codes[0]); i++)
         if (strcmp(codes[i].code, s3->code) == 0)
         {
-            why = codes[i].status == CPAM_NOT_FOUND ? doubt(reply, complaint) : "";
+            why = codes[i].status == CPAM_NOT_FOUND ? doubt(call, reply, complaint) : "";
             status = why[0] == '\0' ? codes[i].status : status;
             hint = codes[i].hint;
         }
@@ -209,7 +212,7 @@ s3_judge(struct s3 *s3, const struct s3_call *call, const struct http_reply *rep
         cpam_err_hint(err, "somebody deleted it: look at the versions of the key");
         return CPAM_UNKNOWN;
     }
-    return refuse(s3, reply, &complaint, retry, err);
+    return refuse(s3, call, reply, &complaint, retry, err);
 }
 
 bool
