@@ -3,7 +3,7 @@
  *
  * A listing that is wrong in silence is worse than one that fails: absence, and what expiry may
  * delete, are read from it.  So keys must ascend over all pages, a truncated page must name where
- * to go on, and that must not be where it came from.
+ * to go on, and that must not be where it came from; and it must get on.
  */
 #include <stdio.h>
 #include <string.h>
@@ -13,8 +13,25 @@
 
 enum
 {
-    PAGES_MAX = 1 << 20
+    PAGES_MAX = 1 << 20,
+    STILL_MAX =
+        100 /* pages in a row without a later key: of one key's versions, or of what is filtered
+                       out on the other side */
 };
+
+/* After a truncated page: later says whether it had a key behind those before. */
+static enum cpam_status
+get_on(const struct s3 *s3, bool later, unsigned *still, struct cpam_err *err)
+{
+    *still = later ? 0 : *still + 1;
+    if (*still < STILL_MAX)
+        return CPAM_OK;
+    return cpam_fail(
+        err, CPAM_UNKNOWN, 0,
+        "the listing of bucket \"%s\" does not get on: %u pages in a row lead to a next "
+        "one and have no further key",
+        s3->settings.bucket, *still);
+}
 
 static enum cpam_status
 tell(const struct s3_row *row, s3_entry_fn fn, void *arg, struct cpam_err *err)
@@ -127,6 +144,7 @@ s3_list(struct s3 *s3, const struct s3_list *list, s3_entry_fn fn, void *arg,
         struct deadline deadline, struct cpam_err *err)
 {
     CPAM_AUTO(walk_clear) struct walk walk = {NULL, NULL};
+    unsigned still = 0;
 
     for (int pages = 0; pages < PAGES_MAX; pages++)
     {
@@ -146,6 +164,7 @@ s3_list(struct s3 *s3, const struct s3_list *list, s3_entry_fn fn, void *arg,
             CPAM_TRY(s3_keep(&walk.last, page.rows[page.count - 1].key, err));
         if (!page.truncated)
             return CPAM_OK;
+        CPAM_TRY(get_on(s3, page.count > 0, &still, err));
         CPAM_TRY(s3_keep(&walk.token, page.token, err));
     }
     return cpam_fail(err, CPAM_UNKNOWN, 0, "the listing of bucket \"%s\" does not end",
@@ -153,6 +172,30 @@ s3_list(struct s3 *s3, const struct s3_list *list, s3_entry_fn fn, void *arg,
 }
 
 /* --- ListObjectVersions --------------------------------------------------------------------- */
+
+/* Does a truncated page lead on from where it was asked for? */
+static enum cpam_status
+check_markers(const struct s3_page *page, const char *key, const char *version,
+              struct cpam_err *err)
+{
+    if (!page->truncated)
+        return CPAM_OK;
+    int order = page->next_key == NULL ? 0 : strcmp(page->next_key, key != NULL ? key : "");
+    const char *next = page->next_version != NULL ? page->next_version : "";
+    size_t size = page->next_key == NULL ? 0 : strlen(page->next_key);
+    /* a prefix sorts before a key inside it, with which the listing began */
+    bool inside = order < 0 && size > 0 && page->next_key[size - 1] == '/' &&
+                  strncmp(key, page->next_key, size) == 0;
+
+    if (order < 0 && !inside)
+        return cpam_fail(err, CPAM_UNKNOWN, 0,
+                         "the listing goes back: it leads from \"%s\" to \"%s\"", key,
+                         page->next_key);
+    if (order == 0 && (page->next_key == NULL || strcmp(next, version != NULL ? version : "") == 0))
+        return cpam_fail(err, CPAM_UNKNOWN, 0,
+                         "the listing was cut short and does not say where to go on");
+    return CPAM_OK;
+}
 
 static enum cpam_status
 versions_page(struct s3 *s3, const struct s3_list *list, unsigned size,
@@ -177,13 +220,8 @@ versions_page(struct s3 *s3, const struct s3_list *list, unsigned size,
         s3_call_query(&call, "version-id-marker", before->next_version);
     CPAM_TRY(s3_call(s3, &call, deadline, &reply, err));
     enum cpam_status status = s3_page_read(&reply, page, err);
-    if (status == CPAM_OK && page->truncated &&
-        (page->next_key == NULL ||
-         (before->next_key != NULL && strcmp(before->next_key, page->next_key) == 0 &&
-          strcmp(before->next_version != NULL ? before->next_version : "",
-                 page->next_version != NULL ? page->next_version : "") == 0)))
-        status = cpam_fail(err, CPAM_UNKNOWN, 0,
-                           "the listing was cut short and does not say where to go on");
+    if (status == CPAM_OK)
+        status = check_markers(page, key, before->next_version, err);
     if (status != CPAM_OK)
         s3_call_prefix(s3, &call, err);
     return status;
@@ -217,6 +255,7 @@ s3_versions(struct s3 *s3, const char *key, s3_entry_fn fn, void *arg, struct de
 {
     CPAM_AUTO(s3_page_clear) struct s3_page before = {.root = "ListVersionsResult"};
     const struct s3_list list = {.prefix = key};
+    unsigned still = 0;
 
     for (int pages = 0; pages < PAGES_MAX; pages++)
     {
@@ -229,6 +268,7 @@ s3_versions(struct s3 *s3, const char *key, s3_entry_fn fn, void *arg, struct de
             return CPAM_OK;
         if (status != CPAM_OK || passed || !page.truncated)
             return status;
+        CPAM_TRY(get_on(s3, false, &still, err));
         struct s3_page swap = before;
         before = page;
         page = swap; /* freed at the end of this round */
@@ -272,6 +312,7 @@ s3_list_versions(struct s3 *s3, const struct s3_list *list, s3_entry_fn fn, void
 {
     CPAM_AUTO(s3_page_clear) struct s3_page before = {.root = "ListVersionsResult"};
     CPAM_AUTO(free) char *last = NULL;
+    unsigned still = 0;
 
     for (int pages = 0; pages < PAGES_MAX; pages++)
     {
@@ -290,8 +331,10 @@ s3_list_versions(struct s3 *s3, const struct s3_list *list, s3_entry_fn fn, void
         }
         if (!page.truncated)
             return CPAM_OK;
-        if (page.count > 0)
-            CPAM_TRY(s3_keep(&last, page.rows[page.count - 1].key, err));
+        const char *end = page.count > 0 ? page.rows[page.count - 1].key : NULL;
+        CPAM_TRY(get_on(s3, end != NULL && (last == NULL || strcmp(end, last) > 0), &still, err));
+        if (end != NULL)
+            CPAM_TRY(s3_keep(&last, end, err));
         struct s3_page swap = before;
         before = page;
         page = swap; /* freed at the end of this round */

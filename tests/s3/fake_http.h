@@ -28,8 +28,8 @@ struct fake_http
     const struct fake_answer *answers;
     size_t count, next;
     struct http_body
-        bodies[64];       /* of the first requests: their sizes, and whether a file has them */
-    char asked[64 << 10]; /* "METHOD URL\nName: value\n...\n\n" of each request */
+        bodies[64];        /* of the first requests: their sizes, and whether a file has them */
+    char asked[256 << 10]; /* "METHOD URL\nName: value\n...\n\n" of each request */
     size_t used;
 };
 
