@@ -364,11 +364,20 @@ ask_primary(struct push *push, const struct push_wal *wal)
              err.text, waits);
 }
 
+/* What the server tells of itself; a path that is no UTF-8 can't be told in a manifest. */
+static void
+add_settings(const struct pgrows *rows, struct manifest_setting *out, size_t *count)
+{
+    for (size_t i = 0; rows != NULL && i < rows->rows && *count < SERVER_SETTINGS_MAX; i++)
+        if (text_is_utf8(rows->values[2 * i + 1], strlen(rows->values[2 * i + 1])))
+            out[(*count)++] =
+                (struct manifest_setting){rows->values[2 * i], rows->values[2 * i + 1]};
+}
+
 static enum cpam_status
 finish(struct push *push, const struct push_extra *extras, size_t extra_count, struct cpam_err *err)
 {
     struct manifest_setting settings[SERVER_SETTINGS_MAX + 1 + PUSH_CONFIG_SETTINGS_MAX];
-    const struct pgrows *rows = push->source->facts.settings;
     struct repo *repos[PACK_REPOS_MAX];
     struct push_wal wal = {.sysid = push->source->facts.sysid,
                            .timeline = push->stop.label.timeline,
@@ -379,10 +388,8 @@ finish(struct push *push, const struct push_extra *extras, size_t extra_count, s
                            .stopped = push->request->stopped};
     size_t count = 0;
 
-    for (size_t i = 0; i < rows->rows && count < SERVER_SETTINGS_MAX; i++)
-        if (text_is_utf8(rows->values[2 * i + 1], strlen(rows->values[2 * i + 1])))
-            settings[count++] =
-                (struct manifest_setting){rows->values[2 * i], rows->values[2 * i + 1]};
+    add_settings(push->source->facts.settings, settings, &count);
+    add_settings(push->source->facts.databases, settings, &count);
     if (push->source->pg_wal != NULL)
         settings[count++] = (struct manifest_setting){"pg_wal", push->source->pg_wal};
     count += push_config_settings(push->config, settings + count);

@@ -271,6 +271,8 @@ keep(struct push_config *config, struct config_file *file, const char *name, mod
 
     if (is_kept(config, name))
         return CPAM_OK;
+    if (!text_is_utf8(name, strlen(name)))
+        return leave_out(config, file->path, "its path is no text in UTF-8");
     snprintf(file->mode, sizeof(file->mode), "%04o", (unsigned) mode & 0777);
     file->file_name = joined("", 0, SETTING_FILE, name);
     file->mode_name = joined("", 0, SETTING_MODE, name);

@@ -22,7 +22,8 @@ void
 server_facts_clear(struct server_facts *facts)
 {
     pgrows_free(facts->settings);
-    facts->settings = NULL;
+    pgrows_free(facts->databases);
+    facts->settings = facts->databases = NULL;
 }
 
 static struct deadline
@@ -173,7 +174,7 @@ check_identity(struct io *io, struct pgconn *conn, const char *data, struct serv
     CPAM_AUTO(pgrows_free) struct pgrows *row = NULL;
     bool same;
 
-    CPAM_TRY(pgconn_row(conn, sql, NULL, 0, 6, soon(io), &row, err));
+    CPAM_TRY(pgconn_row_bytes(conn, sql, 6, soon(io), &row, err));
     CPAM_TRY(same_directory(io, row->values[0], data, &same, err));
     if (!same)
         return wrong_server(err, data, "data directory", row->values[0], data);
@@ -182,6 +183,25 @@ check_identity(struct io *io, struct pgconn *conn, const char *data, struct serv
     CPAM_TRY(check_control(io, data, row->values[4], out, err));
     /* the WAL of a standby is archived by its primary */
     return out->standby ? CPAM_OK : server_check_archiving(row->values[5], err);
+}
+
+/*
+ * So that one database can be restored by its name (cpam-base-fetch --database).  A name that the
+ * database we are in can't turn into UTF-8 is no reason to have no backup.
+ */
+static enum cpam_status
+read_databases(struct io *io, struct pgconn *conn, struct server_facts *out, struct cpam_err *err)
+{
+    static const char sql[] =
+        "SELECT 'databases', names FROM (SELECT string_agg(oid::text || ' ' || datname, E'\\n' "
+        "ORDER BY oid) AS names FROM pg_database WHERE strpos(datname, E'\\n') = 0) AS d "
+        "WHERE octet_length(names) < 131072";
+    enum cpam_status status = pgconn_query(conn, sql, NULL, 0, soon(io), &out->databases, err);
+
+    if (status != CPAM_REFUSED)
+        return status;
+    cpam_log(LOG_WARNING, "the databases' names are not in the backup: %s", err->text);
+    return CPAM_OK;
 }
 
 /* Trap 18: what a restore needs to know of a server whose configuration lies elsewhere. */
@@ -197,14 +217,10 @@ server_read_settings(struct io *io, struct pgconn *conn, struct server_facts *ou
         "'max_locks_per_transaction', 'wal_level', 'hot_standby', 'archive_mode', "
         "'archive_timeout', 'full_page_writes', 'wal_log_hints', 'data_checksums', "
         "'wal_segment_size', 'block_size', 'unix_socket_directories', 'port', 'ssl', 'TimeZone', "
-        "'lc_messages', 'log_timezone', 'log_directory', 'default_tablespace') "
-        /* so that one database can be restored by its name (cpam-base-fetch --database) */
-        "UNION ALL SELECT 'databases', names FROM (SELECT string_agg(oid::text || ' ' || datname, "
-        "E'\\n' ORDER BY oid) AS names FROM pg_database WHERE strpos(datname, E'\\n') = 0) AS d "
-        "WHERE octet_length(names) < 131072 ORDER BY 1";
+        "'lc_messages', 'log_timezone', 'log_directory', 'default_tablespace') ORDER BY 1";
     uint64_t number = 0;
 
-    CPAM_TRY(pgconn_query(conn, sql, NULL, 0, soon(io), &out->settings, err));
+    CPAM_TRY(pgconn_query_bytes(conn, sql, soon(io), &out->settings, err));
     for (size_t i = 0; i < out->settings->rows; i++)
     {
         const char *name = out->settings->values[2 * i], *value = out->settings->values[2 * i + 1];
@@ -220,7 +236,7 @@ server_read_settings(struct io *io, struct pgconn *conn, struct server_facts *ou
                          "the server's version is %u, and 14 is the first one "
                          "that is supported",
                          out->version_num / 10000);
-    return CPAM_OK;
+    return read_databases(io, conn, out, err);
 }
 
 enum cpam_status
@@ -323,7 +339,7 @@ backup_stop(struct io *io, struct pgconn *conn, const struct server_facts *facts
                             "FROM pg_stop_backup(false, false)";
     CPAM_AUTO(pgrows_free) struct pgrows *row = NULL;
 
-    CPAM_TRY(pgconn_row(conn, sql, NULL, 0, 3, soon(io), &row, err));
+    CPAM_TRY(pgconn_row_bytes(conn, sql, 3, soon(io), &row, err));
     CPAM_TRY(lsn_parse(row->values[0], &out->lsn, err));
     CPAM_TRY(cpam_buf_append(&out->label_text, row->values[1], strlen(row->values[1]),
                              BACKUP_TEXT_MAX, err));

@@ -25,7 +25,9 @@ struct server_facts
     const char *version;  /* "15.4 (Debian ...)" */
     uint64_t sysid;
     bool standby;            /* it was in recovery, and has to stay there */
-    struct pgrows *settings; /* rows of (name, value) */
+    struct pgrows *settings; /* rows of (name, value), byte for byte: some are paths */
+    /* One row of ("databases", "<oid> <name>" a line), in UTF-8; NULL: too many, or not to be told */
+    struct pgrows *databases;
 };
 void server_facts_clear(struct server_facts *facts);
 

@@ -6,6 +6,8 @@
 #include <string.h>
 
 #include "backup_source.h"
+#include "base/log.h"
+#include "base/text.h"
 #include "io/control_load.h"
 #include "source_files.h"
 
@@ -38,6 +40,23 @@ directory_start(struct backup_source *source, const char *label, bool fast,
     return backup_start_check(io, source->data, out, err);
 }
 
+/* Where pg_wal is a link to; a backup without it is whole, and makes a directory of it. */
+static enum cpam_status
+note_pg_wal(struct directory *self, const char *target, struct cpam_err *err)
+{
+    if (!text_is_utf8(target, strlen(target)))
+    {
+        cpam_log(LOG_WARNING,
+                 "pg_wal is a link to \"%s\", which is no text in UTF-8: a restore of this backup "
+                 "makes a directory of pg_wal",
+                 target);
+        return CPAM_OK;
+    }
+    self->base.pg_wal = strdup(target);
+    return self->base.pg_wal != NULL ? CPAM_OK
+                                     : cpam_fail(err, CPAM_NO_MEMORY, 0, "no memory for a path");
+}
+
 static enum cpam_status
 note_entry(void *arg, const struct source_entry *entry, struct cpam_err *err)
 {
@@ -53,11 +72,7 @@ note_entry(void *arg, const struct source_entry *entry, struct cpam_err *err)
         self->has_control = true;
     }
     if (entry->target != NULL && strcmp(entry->path, "pg_wal") == 0)
-    {
-        self->base.pg_wal = strdup(entry->target);
-        if (self->base.pg_wal == NULL)
-            return cpam_fail(err, CPAM_NO_MEMORY, 0, "no memory for a path");
-    }
+        return note_pg_wal(self, entry->target, err);
     return CPAM_OK;
 }
 

@@ -64,12 +64,12 @@ check_identity(struct checked_server *server, const struct postmaster_pid *postm
     CPAM_AUTO(pgrows_free) struct pgrows *rows = NULL;
     char sysid[24];
 
-    CPAM_TRY(
-        ask(server,
-            "SELECT system_identifier, current_setting('data_directory'),"
-            " pg_is_in_recovery(), floor(extract(epoch from pg_postmaster_start_time()))::bigint"
-            " FROM pg_control_system()",
-            4, &rows, err));
+    CPAM_TRY(pgconn_row_bytes(
+        server->conn,
+        "SELECT system_identifier, current_setting('data_directory'),"
+        " pg_is_in_recovery(), floor(extract(epoch from pg_postmaster_start_time()))::bigint"
+        " FROM pg_control_system()",
+        4, deadline_after(server->io, QUERY_TIME), &rows, err));
     snprintf(sysid, sizeof(sysid), "%" PRIu64, server->control->sysid);
     if (strcmp(rows->values[0], sysid) != 0)
     {

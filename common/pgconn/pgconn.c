@@ -64,13 +64,29 @@ pgconn_query(struct pgconn *conn, const char *sql, const char *const *parameters
 }
 
 enum cpam_status
-pgconn_row(struct pgconn *conn, const char *sql, const char *const *parameters, size_t count,
-           size_t columns, struct deadline deadline, struct pgrows **out, struct cpam_err *err)
+pgconn_query_bytes(struct pgconn *conn, const char *sql, struct deadline deadline,
+                   struct pgrows **out, struct cpam_err *err)
 {
     CPAM_AUTO(pgrows_free) struct pgrows *rows = NULL;
+    struct cpam_err later;
 
     *out = NULL;
-    CPAM_TRY(pgconn_query(conn, sql, parameters, count, deadline, &rows, err));
+    CPAM_TRY(pgconn_query(conn, "SET client_encoding = 'SQL_ASCII'", NULL, 0, deadline, NULL, err));
+    enum cpam_status status = pgconn_query(conn, sql, NULL, 0, deadline, &rows, err);
+    enum cpam_status back =
+        pgconn_query(conn, "SET client_encoding = 'UTF8'", NULL, 0, deadline, NULL, &later);
+    if (status == CPAM_OK && back != CPAM_OK)
+    {
+        *err = later;
+        return back;
+    }
+    *out = CPAM_STEAL(rows);
+    return status;
+}
+
+static enum cpam_status
+check_row(const struct pgrows *rows, const char *sql, size_t columns, struct cpam_err *err)
+{
     if (rows->rows != 1 || rows->columns != columns)
         return cpam_fail(err, CPAM_INVALID, 0,
                          "the server answered \"%s\" with %zu rows of %zu "
@@ -79,6 +95,31 @@ pgconn_row(struct pgconn *conn, const char *sql, const char *const *parameters, 
     for (size_t i = 0; i < columns; i++)
         if (rows->values[i] == NULL)
             return cpam_fail(err, CPAM_INVALID, 0, "the server answered \"%s\" with a null", sql);
+    return CPAM_OK;
+}
+
+enum cpam_status
+pgconn_row(struct pgconn *conn, const char *sql, const char *const *parameters, size_t count,
+           size_t columns, struct deadline deadline, struct pgrows **out, struct cpam_err *err)
+{
+    CPAM_AUTO(pgrows_free) struct pgrows *rows = NULL;
+
+    *out = NULL;
+    CPAM_TRY(pgconn_query(conn, sql, parameters, count, deadline, &rows, err));
+    CPAM_TRY(check_row(rows, sql, columns, err));
+    *out = CPAM_STEAL(rows);
+    return CPAM_OK;
+}
+
+enum cpam_status
+pgconn_row_bytes(struct pgconn *conn, const char *sql, size_t columns, struct deadline deadline,
+                 struct pgrows **out, struct cpam_err *err)
+{
+    CPAM_AUTO(pgrows_free) struct pgrows *rows = NULL;
+
+    *out = NULL;
+    CPAM_TRY(pgconn_query_bytes(conn, sql, deadline, &rows, err));
+    CPAM_TRY(check_row(rows, sql, columns, err));
     *out = CPAM_STEAL(rows);
     return CPAM_OK;
 }

@@ -86,9 +86,21 @@ enum cpam_status pgconn_row(struct pgconn *conn, const char *sql, const char *co
                             struct pgrows **out, struct cpam_err *err) CPAM_CHECK;
 
 /*
+ * The same, with texts as the server holds them: a path is bytes, in the encoding of its file system and
+ * not in that of a database, and each byte of it counts.  So nothing is converted for this statement
+ * (client_encoding SQL_ASCII); all other statements have texts in UTF-8.
+ */
+enum cpam_status pgconn_query_bytes(struct pgconn *conn, const char *sql, struct deadline deadline,
+                                    struct pgrows **out, struct cpam_err *err) CPAM_CHECK;
+enum cpam_status pgconn_row_bytes(struct pgconn *conn, const char *sql, size_t columns,
+                                  struct deadline deadline, struct pgrows **out,
+                                  struct cpam_err *err) CPAM_CHECK;
+
+/*
  * The same server for replication: pg_hba.conf has to let the user in for "replication", and the user
  * needs that privilege.  It takes replication commands and nothing else, so the timeouts are switched
- * off as it is opened (options of conninfo, or else of the environment, stay in force beside them).
+ * off as it is opened (options of conninfo, or else of the environment, stay in force beside them).  Its
+ * texts are those of the server, byte for byte.
  */
 enum cpam_status pgconn_open_replication(struct io *io, const char *conninfo,
                                          const char *application, struct deadline deadline,

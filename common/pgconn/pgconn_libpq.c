@@ -11,6 +11,7 @@
 #include <libpq-fe.h>
 
 #include "base/log.h"
+#include "base/text.h"
 
 enum
 {
@@ -22,10 +23,15 @@ enum
     OPTIONS_MAX = 16 << 10
 };
 
-/* libpq's messages have several lines; a sentence of ours has one. */
+/*
+ * libpq's messages have several lines; a sentence of ours has one.  What the server says while texts are
+ * not converted, or before it knows that we speak UTF-8, is in an encoding of its own choice: of that the
+ * ASCII is kept.
+ */
 static void
 one_line(const char *message, char *out, size_t cap)
 {
+    bool is_ours = text_is_utf8(message, strlen(message));
     size_t at = 0;
 
     for (; *message != '\0' && at + 2 < cap; message++)
@@ -34,7 +40,7 @@ one_line(const char *message, char *out, size_t cap)
 
         if (is_break && (at == 0 || out[at - 1] == ' '))
             continue;
-        out[at++] = is_break ? ' ' : *message;
+        out[at++] = is_break ? ' ' : !is_ours && (*message & 0x80) != 0 ? '?' : *message;
     }
     while (at > 0 && out[at - 1] == ' ')
         at--;
@@ -345,14 +351,10 @@ enum cpam_status
 pgconn_open_replication(struct io *io, const char *conninfo, const char *application,
                         struct deadline deadline, struct pgconn **out, struct cpam_err *err)
 {
-    const char *const names[] = {"fallback_application_name",
-                                 "keepalives_idle",
-                                 "keepalives_interval",
-                                 "keepalives_count",
-                                 "dbname",
-                                 "options",
-                                 "replication",
-                                 NULL};
+    const char *const names[] = {
+        "fallback_application_name", "keepalives_idle", "keepalives_interval",
+        "keepalives_count",          "dbname",          "options",
+        "client_encoding",           "replication",     NULL};
     CPAM_AUTO(cpam_buf_clear) struct cpam_buf options = {0};
 
     *out = NULL;
@@ -360,6 +362,7 @@ pgconn_open_replication(struct io *io, const char *conninfo, const char *applica
     const char *text = cpam_buf_text(&options);
     if (text == NULL)
         return cpam_fail(err, CPAM_NO_MEMORY, 0, "no memory for a database connection");
-    const char *const values[] = {application, "60", "10", "6", conninfo, text, "true", NULL};
+    const char *const values[] = {application, "60",        "10",   "6", conninfo,
+                                  text,        "SQL_ASCII", "true", NULL};
     return connect_to(io, names, values, deadline, out, err);
 }

@@ -11,6 +11,8 @@
 #include "scripted_server.h"
 
 static const char *const one_of_each[] = {"a", NULL, "", "d"};
+static const char *const latin[] = {"/donn\xe9"
+                                    "es"};
 static const struct answer answers[] = {
     {"SELECT four", ANSWER_ROWS, 2, 2, one_of_each, NULL, NULL, NULL},
     {"SELECT one", ANSWER_ROWS, 1, 1, NULL, NULL, NULL, "mind\n\tthe gap\n"},
@@ -23,6 +25,8 @@ static const struct answer answers[] = {
     {"SELECT fatal", ANSWER_FATAL, 0, 0, NULL, "terminating connection by command", NULL, NULL},
     {"SELECT gone", ANSWER_HANG_UP, 0, 0, NULL, NULL, NULL, NULL},
     {"SELECT slow", ANSWER_UNTIL_CANCELLED, 0, 0, NULL, NULL, NULL, NULL},
+    {"SELECT place", ANSWER_ROWS, 1, 1, latin, NULL, NULL, NULL},
+    {"SELECT locked", ANSWER_REFUSED, 0, 0, NULL, "acc\xe8s refus\xe9", NULL, NULL},
     {"SELECT stuck", ANSWER_NEVER_DONE, 1, 1, NULL, NULL, NULL, NULL},
 };
 
@@ -144,6 +148,37 @@ START_TEST(a_server_that_keeps_its_timeouts_is_not_used)
     server.count = 1;
     ck_fails(open_session(soon()), CPAM_REFUSED, "the timeout stays as it is", &err);
     ck_assert_ptr_null(conn);
+}
+END_TEST
+
+/* The statements on encodings and the last one of another kind, in their order. */
+static void
+ck_encodings(const char *sql)
+{
+    const char *off = strstr(server.statements, "SET client_encoding = 'SQL_ASCII'\n");
+    ck_assert_ptr_nonnull(off);
+    const char *asked = strstr(off, sql);
+    ck_assert_ptr_nonnull(asked);
+    ck_assert_ptr_nonnull(strstr(asked, "SET client_encoding = 'UTF8'\n"));
+}
+
+START_TEST(a_path_comes_byte_for_byte)
+{
+    ck_ok(open_session(soon()), &err);
+    ck_ok(pgconn_row_bytes(conn, "SELECT place", 1, soon(), &rows, &err), &err);
+    ck_assert_str_eq(rows->values[0], latin[0]);
+    ck_encodings("SELECT place");
+}
+END_TEST
+
+START_TEST(a_refusal_in_an_unknown_encoding_keeps_its_ascii)
+{
+    ck_ok(open_session(soon()), &err);
+    ck_fails(pgconn_query_bytes(conn, "SELECT locked", soon(), &rows, &err), CPAM_REFUSED,
+             "acc?s refus?", &err);
+    ck_assert_ptr_null(rows);
+    ck_encodings("SELECT locked");
+    ck_ok(ask("SELECT one", soon()), &err);
 }
 END_TEST
 
@@ -269,6 +304,8 @@ suite(void)
     tcase_add_test(tcase, a_server_that_lets_nobody_in_is_told);
     tcase_add_test(tcase, a_server_that_never_says_hello_runs_into_the_deadline);
     tcase_add_test(tcase, a_server_that_keeps_its_timeouts_is_not_used);
+    tcase_add_test(tcase, a_path_comes_byte_for_byte);
+    tcase_add_test(tcase, a_refusal_in_an_unknown_encoding_keeps_its_ascii);
     tcase_add_test(tcase, rows_come_with_their_nulls);
     tcase_add_test(tcase, too_many_parameters_never_leave_the_house);
     tcase_add_loop_test(tcase, a_refused_statement_is_told, 0,

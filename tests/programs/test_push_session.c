@@ -24,6 +24,8 @@ struct server
     unsigned pid_calls;
     bool from_standby;                /* base.from */
     const char *checkpoint, *minimum; /* timelines in pg_control */
+    bool bytes;                       /* nothing is converted */
+    bool nameless;                    /* a database's name can't be */
     char asked[4096];
 };
 
@@ -54,6 +56,17 @@ answer(struct pgconn *conn, const char *sql, const char *const *parameters, size
 
         return pgrows_new(1, 6, values, out, e);
     }
+    if (strstr(sql, "client_encoding") != NULL)
+    {
+        self->bytes = strstr(sql, "SQL_ASCII") != NULL;
+        return CPAM_OK;
+    }
+    /* what holds a path is asked for byte for byte, and names are not */
+    ck_assert_int_eq(self->bytes,
+                     strstr(sql, "data_directory") != NULL || strstr(sql, "spcmapfile") != NULL);
+    if (strstr(sql, "pg_database") != NULL)
+        return self->nameless ? cpam_fail(e, CPAM_REFUSED, 0, "invalid byte sequence")
+                              : pgrows_new(0, 2, NULL, out, e);
     if (strstr(sql, "pg_settings") != NULL)
     {
         const char *values[] = {"server_version", "15.4", "server_version_num", self->version_num};
@@ -187,6 +200,13 @@ START_TEST(trap5_the_right_server_is_believed)
     ck_assert_str_eq(facts.version, "15.4");
     ck_assert_uint_ge(server.pid_calls, 2);
     server_facts_clear(&facts);
+}
+END_TEST
+
+START_TEST(names_that_cant_be_told_are_no_reason_to_have_no_backup)
+{
+    server.nameless = true;
+    ck_ok(check(), &err);
 }
 END_TEST
 
@@ -446,6 +466,7 @@ suite(void)
     tcase_add_test(tcase, trap5_the_right_server_is_believed);
     tcase_add_loop_test(tcase, trap5_any_other_server_is_refused, 0,
                         sizeof(refused) / sizeof(refused[0]));
+    tcase_add_test(tcase, names_that_cant_be_told_are_no_reason_to_have_no_backup);
     tcase_add_test(tcase, B5_a_standby_is_believed_where_one_is_wanted);
     tcase_add_loop_test(tcase, B5_a_standby_stays_a_standby_on_its_timeline, 0,
                         sizeof(switches) / sizeof(switches[0]));
