@@ -188,7 +188,7 @@ choose_plan(struct base_fetch *self, struct cpam_err *err)
 {
     const struct restore_candidates *candidates = &self->candidates;
     enum cpam_status first = CPAM_OK;
-    bool silent = true;
+    bool silent = true, elsewhere = false;
 
     for (size_t i = 0; i < candidates->plan; i++)
     {
@@ -212,6 +212,8 @@ choose_plan(struct base_fetch *self, struct cpam_err *err)
         self->settings.repo = self->cli->repo;
         /* one that can't even be opened is as good as silent: recovery could not use it either */
         silent = silent && (restore_source_silent(status) || self->source.repo == NULL);
+        if (first == CPAM_OK)
+            elsewhere = self->plan.elsewhere.id != 0;
         forget_plan(self);
         if (first == CPAM_OK)
         {
@@ -223,7 +225,8 @@ choose_plan(struct base_fetch *self, struct cpam_err *err)
         if (candidates->plan > 1)
             cpam_log(LOG_WARNING, "repository \"%s\": %s", candidates->items[i]->name, why.text);
     }
-    if (candidates->count > candidates->plan && restore_source_failed(first))
+    /* unless the hint names a timeline of this one that has it */
+    if (!elsewhere && candidates->count > candidates->plan && restore_source_failed(first))
         cpam_err_hint(err, "another repository may have it, perhaps not up to the end: --repo %s",
                       candidates->items[candidates->plan]->name);
     return first;

@@ -84,9 +84,12 @@ say_wal(const struct restore_plan *plan, struct cpam_buf *out, struct cpam_err *
     if (target->rival.id != 0)
     {
         text_format_time(target->rival_created, when);
-        SAY("attention      timeline %u has WAL up to %s, later than this way ends; "
-            "--target-timeline %u takes it\n",
-            target->rival.id, when, target->rival.id);
+        SAY("attention      timeline %u has WAL up to %s, %s; --target-timeline %u takes it\n",
+            target->rival.id, when,
+            plan->settings->target->kind == TARGET_LATEST
+                ? "later than this way ends"
+                : "and what you look for may be there, off this way",
+            target->rival.id);
     }
     return CPAM_OK;
 }
@@ -202,6 +205,12 @@ json_wal(struct json_writer *json, const struct target_plan *target)
     text_format_time(target->latest_reachable, when);
     json_put_text(json, "latest_reachable", when);
     json_put_bool(json, "hole", target->hole);
+    if (target->rival.id != 0)
+    {
+        json_put_u64(json, "other_timeline", target->rival.id);
+        text_format_time(target->rival_created, when);
+        json_put_text(json, "other_timeline_latest", when);
+    }
     json_end(json);
 }
 

@@ -12,6 +12,8 @@
 
 #include "base/text.h"
 #include "repo/target_chain.h"
+#include "repo/target_order.h"
+#include "repo/target_rival.h"
 
 /* One selection while it is made. */
 struct selection
@@ -102,64 +104,6 @@ is_usable(struct selection *self, const struct backup_summary *backup)
     self->missing = own.missing;
     self->gap = own.gap;
     memcpy(self->missing_of, backup->label, sizeof(self->missing_of));
-    return false;
-}
-
-/* The 64-bit transaction id meant by one of 32 bits, nearest to a known one. */
-static uint64_t
-xid_widen(uint64_t xid, uint64_t near)
-{
-    if (xid > UINT32_MAX)
-        return xid;
-    return near + (uint64_t) (int64_t) (int32_t) ((uint32_t) xid - (uint32_t) near);
-}
-
-/*
- * Was the transaction still to finish when the backup ended?  snapshot is "xmin:xmax:xip,xip".
- * A backup without a snapshot can't tell.
- */
-static bool
-xid_after(const char *snapshot, uint64_t xid)
-{
-    uint64_t xmin = 0;
-    uint64_t xmax = 0;
-    int used = 0;
-
-    if (sscanf(snapshot, "%" SCNu64 ":%" SCNu64 ":%n", &xmin, &xmax, &used) != 2 || used == 0)
-        return false;
-    xid = xid_widen(xid, xmax);
-    if (xid >= xmax)
-        return true;
-    for (const char *at = snapshot + used; *at != '\0';)
-    {
-        uint64_t running = strtoull(at, NULL, 10);
-
-        if (running == xid)
-            return true;
-        at = strchr(at, ',');
-        if (at == NULL)
-            return false;
-        at++;
-    }
-    return false;
-}
-
-/* Does the target lie behind the end of this backup? */
-static bool
-ends_before(const struct target *target, const struct backup_summary *backup)
-{
-    switch (target->kind)
-    {
-    case TARGET_TIME: return backup->stop_time <= target->time;
-    case TARGET_LSN: return backup->stop.at <= target->lsn.at;
-    case TARGET_XID:
-        return (target->backup != NULL && backup->snapshot[0] == '\0') ||
-               xid_after(backup->snapshot, target->xid);
-    case TARGET_LATEST:
-    case TARGET_BACKUP:
-    case TARGET_IMMEDIATE:
-    case TARGET_NAME: return true;
-    }
     return false;
 }
 
@@ -317,7 +261,7 @@ choose(struct selection *self)
             continue;
         wal_chain_walk(self->map, &self->path, backup->start, UINT64_MAX, &chain);
         note_reach(self, backup, &chain);
-        if (!ends_before(target, backup))
+        if (!target_ends_before(target, backup))
             continue;
         if (target->kind == TARGET_NAME && target->backup == NULL)
         {
@@ -419,25 +363,6 @@ check_end(const struct selection *self, const struct backup_summary *backup,
     return status;
 }
 
-/* Another timeline may have gone on while this path ended: a person should know. */
-static void
-note_rival(const struct selection *self, struct target_plan *plan)
-{
-    for (size_t i = 0; i < self->map->run_count; i++)
-    {
-        const struct wal_run *run = &self->map->runs[i];
-        uint64_t end;
-        bool same = wal_path_end(&self->path, run->timeline, &end) &&
-                    run->last <= end / self->map->segment_size;
-
-        if (same || run->last_created <= plan->latest_reachable ||
-            run->last_created <= plan->rival_created)
-            continue;
-        plan->rival = run->timeline;
-        plan->rival_created = run->last_created;
-    }
-}
-
 static enum cpam_status
 backup_known(const struct recovery_map *map, const char *label, const struct backup_summary **out,
              struct cpam_err *err)
@@ -455,31 +380,22 @@ backup_known(const struct recovery_map *map, const char *label, const struct bac
     return CPAM_NOT_FOUND;
 }
 
-enum cpam_status
-target_select(const struct recovery_map *map, const struct target *target, struct target_plan *out,
-              struct cpam_err *err)
+/* Along one timeline; what other ones hold is not looked at. */
+static enum cpam_status
+select_on(struct selection *self, struct timeline timeline, struct target_plan *out,
+          struct cpam_err *err)
 {
-    struct selection self = {.map = map, .target = target};
-    const struct backup_summary *named = NULL;
+    const struct target *target = self->target;
+    bool own_timeline = target->kind == TARGET_BACKUP || target->kind == TARGET_IMMEDIATE;
     struct wal_chain chain;
 
-    *out = (struct target_plan){0};
-    if (!segment_size_valid(map->segment_size))
-        return cpam_fail(err, CPAM_INVALID, 0, "%u bytes is not a size of WAL segments",
-                         map->segment_size);
-    if (target->backup != NULL)
-        CPAM_TRY(backup_known(map, target->backup, &named, err));
-    bool own_timeline = target->kind == TARGET_BACKUP || target->kind == TARGET_IMMEDIATE;
-    struct timeline timeline = target->timeline;
-    if (timeline.id == 0)
-        timeline = named != NULL && own_timeline ? named->timeline : latest_timeline(map);
-    CPAM_TRY(path_set(&self, timeline, err));
-
-    out->backup = choose(&self);
+    CPAM_TRY(path_set(self, timeline, err));
+    out->backup = choose(self);
     if (out->backup == NULL)
-        return none_before(&self, err);
-    wal_chain_walk(map, &self.path, out->backup->start, limit_of(target, out->backup), &chain);
-    CPAM_TRY(check_end(&self, out->backup, &chain, err));
+        return none_before(self, err);
+    wal_chain_walk(self->map, &self->path, out->backup->start, limit_of(target, out->backup),
+                   &chain);
+    CPAM_TRY(check_end(self, out->backup, &chain, err));
 
     out->timeline = own_timeline && target->timeline.id == 0 ? out->backup->timeline : timeline;
     out->first = chain.first;
@@ -491,7 +407,54 @@ target_select(const struct recovery_map *map, const struct target *target, struc
     out->overrun = chain.overrun;
     out->latest_reachable = own_timeline ? out->backup->stop_time : latest_of(&chain, out->backup);
     out->unchecked_target = target->kind == TARGET_XID || target->kind == TARGET_NAME;
-    if (target->kind == TARGET_LATEST)
-        note_rival(&self, out);
+    target_rival_note(self->map, target, &self->path, out);
     return CPAM_OK;
+}
+
+/* Nobody asked for a timeline, and the target is not on the latest: is it on an older one? */
+static void
+look_elsewhere(const struct recovery_map *map, const struct target *target, struct timeline missed,
+               struct target_plan *out, struct cpam_err *err)
+{
+    if (target->kind != TARGET_TIME && target->kind != TARGET_LSN && target->kind != TARGET_XID)
+        return;
+    for (uint32_t id = missed.id; id-- > 1;)
+    {
+        struct selection other = {.map = map, .target = target};
+        struct target_plan plan = {0};
+        struct cpam_err ignored;
+
+        if ((id > 1 && history_find(map, (struct timeline){id}) == NULL) ||
+            select_on(&other, (struct timeline){id}, &plan, &ignored) != CPAM_OK)
+            continue;
+        out->elsewhere.id = id;
+        cpam_err_hint(err, "timeline %u %s it: --target-timeline %u", id,
+                      plan.unchecked_target ? "may have" : "reaches", id);
+        return;
+    }
+}
+
+enum cpam_status
+target_select(const struct recovery_map *map, const struct target *target, struct target_plan *out,
+              struct cpam_err *err)
+{
+    struct selection self = {.map = map, .target = target};
+    const struct backup_summary *named = NULL;
+    bool own_timeline = target->kind == TARGET_BACKUP || target->kind == TARGET_IMMEDIATE;
+    struct timeline timeline = target->timeline;
+
+    *out = (struct target_plan){0};
+    if (!segment_size_valid(map->segment_size))
+        return cpam_fail(err, CPAM_INVALID, 0, "%u bytes is not a size of WAL segments",
+                         map->segment_size);
+    if (target->backup != NULL)
+        CPAM_TRY(backup_known(map, target->backup, &named, err));
+    if (timeline.id == 0)
+        timeline = named != NULL && own_timeline ? named->timeline : latest_timeline(map);
+    enum cpam_status status = select_on(&self, timeline, out, err);
+    if (status != CPAM_OK)
+        *out = (struct target_plan){0};
+    if (status == CPAM_UNREACHABLE && target->timeline.id == 0)
+        look_elsewhere(map, target, timeline, out, err);
+    return status;
 }

@@ -9,6 +9,9 @@
  * Of a segment in which a timeline forked, either copy will do as far as it goes: the descendant's
  * begins with the ancestor's content.
  *
+ * "Latest" is the highest timeline, as PostgreSQL has it.  Where another one has WAL behind the fork in
+ * which the target may lie as well, the plan says so.
+ *
  * What can't be told without reading WAL records (whether a restore point or transaction is there,
  * whether a commit after the wanted moment exists) is marked as unchecked, never guessed.  A restore
  * point's place is not known, so the OLDEST backup with WAL to the end is taken for it unless
@@ -87,9 +90,12 @@ struct target_plan
     const struct gap *gap;  /* the record of that hole, if it was made on purpose; or NULL */
     bool overrun;           /* an ancestor has one of its number: recovery must be kept off it */
     struct segment missing; /* the first that is not there behind `last` */
-    /* A timeline off this path has WAL of a later moment than this path: .id 0 if none does. */
+    /* A timeline with WAL off this path that may hold the target: .id 0 if none does. */
     struct timeline rival;
-    int64_t rival_created;
+    int64_t rival_created; /* of its last segment, us since 1970 UTC */
+    /* On CPAM_UNREACHABLE: a timeline on which the target could be reached; .id 0: none, or one was asked
+       for.  Nothing else of a plan is filled in then. */
+    struct timeline elsewhere;
 };
 
 /* CPAM_UNREACHABLE when no backup and WAL can do it; the sentence names the earliest and latest

@@ -66,6 +66,24 @@ wal_path_end(const struct wal_path *path, struct timeline timeline, uint64_t *ou
     return true;
 }
 
+uint64_t
+wal_path_fork(const struct wal_path *path, const struct wal_path *other)
+{
+    uint64_t fork = 0;
+
+    for (size_t i = 0; i < path_count(path) && i < path_count(other); i++)
+    {
+        uint64_t end = path_end(path, i), their_end = path_end(other, i);
+
+        if (path_timeline(path, i).id != path_timeline(other, i).id)
+            break;
+        fork = end < their_end ? end : their_end;
+        if (end != their_end)
+            break;
+    }
+    return fork;
+}
+
 /* The run that holds this segment, or NULL.  Runs are ordered by timeline, then number. */
 static const struct wal_run *
 run_find(const struct recovery_map *map, struct timeline timeline, uint64_t number)

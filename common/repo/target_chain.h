@@ -19,6 +19,9 @@ struct wal_path
 /* The first byte behind the timeline's part of the path; false if it is not on the path. */
 bool wal_path_end(const struct wal_path *path, struct timeline timeline, uint64_t *out);
 
+/* The first byte that two paths do not share: 0 if they have no timeline in common. */
+uint64_t wal_path_fork(const struct wal_path *path, const struct wal_path *other);
+
 /* How far the WAL goes from a start, along a path. */
 struct wal_chain
 {

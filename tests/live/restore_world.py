@@ -63,9 +63,9 @@ class World:
         """pg_verifybackup -n accepts it before its first start (B12)."""
         workspace.run([cluster.client("pg_verifybackup"), "-n", data])
 
-    def restore(self, *arguments, verify=True, opened=True):
+    def restore(self, *arguments, verify=True, opened=True, **exits):
         """Fetch, verify, start, and wait until it paused at its target or opened; the cluster."""
-        _, data = self.fetch(*arguments)
+        _, data = self.fetch(*arguments, **exits)
         if verify:
             self.verify(data)
         server = cluster.restored(self.t, data, os.path.basename(data))

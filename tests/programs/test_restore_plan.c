@@ -108,7 +108,9 @@ START_TEST(T2_hole_and_rival_are_said)
     text_of(&told, false, false, &text);
     says(&text, "hole           segment 00000002000000000000000D is missing");
     says(&text, "recovery can't go past it");
-    says(&text, "attention      timeline 1 has WAL up to 2026-11-23T18:53:20Z");
+    says(&text,
+         "attention      timeline 1 has WAL up to 2026-11-23T18:53:20Z, and what you look for "
+         "may be there, off this way; --target-timeline 1 takes it\n");
     told.settings.end_before = "000000000000000D";
     text_of(&told, false, false, &text);
     says(&text, "ends in front of it, as you accepted");
