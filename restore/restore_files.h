@@ -14,6 +14,11 @@
 #include "restore_pack.h"
 #include "restore_survey.h"
 
+enum
+{
+    RESTORE_FILE_MODE = 0600 /* what a file has besides its own mode until the last passage */
+};
+
 struct restore_files
 {
     struct io *io;

@@ -18,17 +18,21 @@ enum
         8, /* they wait for the disk, and need neither memory nor time of their own */
     THREADS_MAX = 32,
     QUEUE = 256,
-    PIECE = 16 * 1024 /* bytes read at once */
+    LATER_MAX = 1 << 20, /* directories that their owner may not write into */
+    PIECE = 16 * 1024    /* bytes read at once */
 };
 
 struct restore_keep
 {
     const struct restore_files *files;
     struct worker_pool *pool;
+    struct job *later; /* directories whose mode waits until all is in them, the deepest first */
+    size_t later_count;
 };
 
 struct job
 {
+    struct job *next;
     uint64_t size;
     uint32_t crc, mode;
     bool is_directory;
@@ -56,6 +60,9 @@ check_file(struct io *io, int fd, const struct job *job, struct cpam_err *err)
 {
     uint32_t found = job->crc;
 
+    if ((job->mode & RESTORE_FILE_MODE) != RESTORE_FILE_MODE &&
+        io->ops->fchmod(io, fd, job->mode & 0777) < 0)
+        return cpam_fail(err, CPAM_IO, errno, "could not set the mode of \"%s\"", job->path);
     CPAM_TRY(file_sync(io, fd, job->path, err));
     if (job->size <= RESTORE_SMALL)
         CPAM_TRY(crc_of_file(io, fd, job->path, &found, err));
@@ -136,40 +143,77 @@ restore_keep_free(struct restore_keep *keep)
     if (keep == NULL)
         return;
     worker_pool_free(keep->pool);
+    for (struct job *job = keep->later; job != NULL;)
+    {
+        struct job *next = job->next;
+
+        free(job);
+        job = next;
+    }
     free(keep);
 }
 
 static enum cpam_status
-submit(struct restore_keep *keep, const char *path, const struct job *fixed, struct cpam_err *err)
+job_new(const struct manifest_entry *entry, struct job **out, struct cpam_err *err)
 {
-    size_t size = strlen(path) + 1;
-    CPAM_AUTO(free) struct job *job = malloc(sizeof(*job) + size);
+    size_t size = strlen(entry->path) + 1;
+    struct job *job = malloc(sizeof(*job) + size);
 
+    *out = job;
     if (job == NULL)
         return cpam_fail(err, CPAM_NO_MEMORY, 0, "out of memory for a restore");
-    memcpy(job, fixed, sizeof(*job));
-    memcpy(job->path, path, size);
+    *job = (struct job){.size = entry->size,
+                        .crc = entry->crc,
+                        .mode = entry->mode,
+                        .is_directory = entry->kind == MANIFEST_DIRECTORY};
+    memcpy(job->path, entry->path, size);
+    return CPAM_OK;
+}
+
+enum cpam_status
+restore_keep_file(struct restore_keep *keep, const struct manifest_entry *file,
+                  struct cpam_err *err)
+{
+    CPAM_AUTO(free) struct job *job = NULL;
+
+    CPAM_TRY(job_new(file, &job, err));
     CPAM_TRY(worker_submit(keep->pool, job, err));
     job = NULL; /* the pool's now */
     return CPAM_OK;
 }
 
 enum cpam_status
-restore_keep_file(struct restore_keep *keep, const char *path, uint64_t size, uint32_t crc,
-                  struct cpam_err *err)
-{
-    return submit(keep, path, &(struct job){.size = size, .crc = crc}, err);
-}
-
-enum cpam_status
-restore_keep_directory(struct restore_keep *keep, const char *path, uint32_t mode,
+restore_keep_directory(struct restore_keep *keep, const struct manifest_entry *directory,
                        struct cpam_err *err)
 {
-    return submit(keep, path, &(struct job){.mode = mode, .is_directory = true}, err);
+    CPAM_AUTO(free) struct job *job = NULL;
+
+    CPAM_TRY(job_new(directory, &job, err));
+    if ((directory->mode & S_IRWXU) != S_IRWXU)
+    {
+        if (keep->later_count++ == LATER_MAX)
+            return cpam_fail(err, CPAM_INVALID, 0,
+                             "more than %d directories that their owner may not write into",
+                             LATER_MAX);
+        job->next = keep->later;
+        keep->later = CPAM_STEAL(job);
+        return CPAM_OK;
+    }
+    CPAM_TRY(worker_submit(keep->pool, job, err));
+    job = NULL; /* the pool's now */
+    return CPAM_OK;
 }
 
 enum cpam_status
 restore_keep_finish(struct restore_keep *keep, struct cpam_err *err)
 {
-    return worker_wait(keep->pool, err);
+    CPAM_TRY(worker_wait(keep->pool, err));
+    while (keep->later != NULL)
+    {
+        struct job *job = keep->later;
+
+        keep->later = job->next;
+        CPAM_TRY(keep_run(keep, NULL, job, err));
+    }
+    return CPAM_OK;
 }

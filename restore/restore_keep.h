@@ -5,6 +5,9 @@
  * one after the other, a thousand of them took three seconds here; eight at a time share that wait,
  * and took a tenth of a second.
  *
+ * What its owner may not write gets that mode here, after the last byte: a file next to its fsync, a
+ * directory when everything is in it.
+ *
  * Small files are also read back: a write that failed in the background before anybody fsynced the
  * file can be forgotten by the kernel together with the file's pages, but not by its content.
  */
@@ -17,12 +20,13 @@ struct restore_keep;
 enum cpam_status restore_keep_new(const struct restore_files *files, struct restore_keep **out,
                                   struct cpam_err *err) CPAM_CHECK;
 
-/* The file at this path of the manifest is on disk and, if it is small, as it was sent there.  Done
-   some time later: *err may tell of an earlier one. */
-enum cpam_status restore_keep_file(struct restore_keep *keep, const char *path, uint64_t size,
-                                   uint32_t crc, struct cpam_err *err) CPAM_CHECK;
+/* The file of this entry, whose size and CRC are of what was written, is on disk and, if it is small, as
+   it was sent there.  Done some time later: *err may tell of an earlier one. */
+enum cpam_status restore_keep_file(struct restore_keep *keep, const struct manifest_entry *file,
+                                   struct cpam_err *err) CPAM_CHECK;
 /* A directory with its own mode. */
-enum cpam_status restore_keep_directory(struct restore_keep *keep, const char *path, uint32_t mode,
+enum cpam_status restore_keep_directory(struct restore_keep *keep,
+                                        const struct manifest_entry *directory,
                                         struct cpam_err *err) CPAM_CHECK;
 
 /* Once all of them are: the first failure, if there was one. */

@@ -60,18 +60,34 @@ sweep(struct layout *self, const struct restore_place *place, const char *path,
     return restore_sweep_entry(self->sweeps[number], path, kind, there, err);
 }
 
+/* What is there, for reading and writing whatever its mode says; -1: its owner can't even read it. */
+static int
+file_open_there(struct io *io, int dir_fd, const char *path)
+{
+    int flags = O_NOFOLLOW | O_CLOEXEC;
+    int fd = io->ops->open_beneath(io, dir_fd, path, flags | O_RDWR, 0);
+
+    if (fd >= 0)
+        return fd;
+    int reader = io->ops->open_beneath(io, dir_fd, path, flags | O_RDONLY, 0);
+    if (reader < 0)
+        return -1;
+    bool able = io->ops->fchmod(io, reader, RESTORE_FILE_MODE) == 0;
+    io->ops->close(io, reader);
+    return able ? io->ops->open_beneath(io, dir_fd, path, flags | O_RDWR, 0) : -1;
+}
+
 /* Open for reading and writing what is there, or make it new. */
 static enum cpam_status
 file_open_or_make(struct layout *self, const struct restore_place *place, struct cpam_err *err)
 {
     struct io *io = self->files->io;
-    int flags = O_NOFOLLOW | O_CLOEXEC;
 
     if (self->existed)
-        self->fd = io->ops->open_beneath(io, place->fd, self->path, flags | O_RDWR, 0);
+        self->fd = file_open_there(io, place->fd, self->path);
     if (self->existed && self->fd < 0)
     {
-        /* not even readable: its name is all that is used of it */
+        /* its name is all that is used of it */
         const char *name;
         int parent;
 
@@ -83,7 +99,8 @@ file_open_or_make(struct layout *self, const struct restore_place *place, struct
     }
     if (!self->existed)
         self->fd = io->ops->open_beneath(io, place->fd, self->path,
-                                         flags | O_WRONLY | O_CREAT | O_EXCL, 0600);
+                                         O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
+                                         RESTORE_FILE_MODE);
     if (self->fd < 0)
         return cpam_fail(err, CPAM_IO, errno, "could not make \"%s\"", self->path);
     self->is_open = true;
@@ -142,7 +159,8 @@ file_begin(struct layout *self, const struct manifest_entry *entry, struct cpam_
         io->ops->ftruncate(io, self->fd, (off_t) entry->size) < 0)
         return cpam_fail(err, CPAM_IO, errno, "could not give \"%s\" its %llu bytes", entry->path,
                          (unsigned long long) entry->size);
-    if (io->ops->fchmod(io, self->fd, entry->mode & 0777) < 0)
+    /* writable for us until the last passage, where restore_keep.h takes that away */
+    if (io->ops->fchmod(io, self->fd, (entry->mode & 0777) | RESTORE_FILE_MODE) < 0)
         return cpam_fail(err, CPAM_IO, errno, "could not set the mode of \"%s\"", entry->path);
     return CPAM_OK;
 }

@@ -72,15 +72,15 @@ file_end(struct proof *self, struct cpam_err *err)
                          "\"%s\": what was restored has the CRC %08x, the backup's manifest says "
                          "%08x",
                          self->path, self->crc, self->entry.crc);
-    uint64_t size = self->entry.size;
-    uint32_t crc = self->crc;
+    struct manifest_entry *file = &self->entry;
     if (self->map_changed && strcmp(self->path, "tablespace_map") == 0)
     {
-        size = self->map_size;
-        crc = self->map_crc;
+        file->size = self->map_size;
+        file->crc = self->map_crc;
     }
-    CPAM_TRY(restore_keep_file(self->keep, self->path, size, crc, err));
-    return backup_manifest_file(self->manifest, self->path, size, self->entry.mtime, crc, err);
+    CPAM_TRY(restore_keep_file(self->keep, file, err));
+    return backup_manifest_file(self->manifest, file->path, file->size, file->mtime, file->crc,
+                                err);
 }
 
 static enum cpam_status
@@ -91,7 +91,7 @@ directory_end(struct proof *self, const struct manifest_entry *entry, struct cpa
     restore_places_of(self->files->places, entry->path, &relative);
     if (*relative == '\0')
         return CPAM_OK; /* a place has its mode, and is fsynced last */
-    return restore_keep_directory(self->keep, entry->path, entry->mode, err);
+    return restore_keep_directory(self->keep, entry, err);
 }
 
 static enum cpam_status
@@ -134,6 +134,7 @@ on_entry(void *arg, const struct manifest_entry *entry, struct cpam_err *err)
                              entry->path);
         memcpy(self->path, entry->path, strlen(entry->path) + 1);
         self->entry = *entry;
+        self->entry.path = self->path;
         self->crc = 0;
         self->kept = false;
         self->emptied = restore_databases_empties(self->files->survey->databases, entry->path);

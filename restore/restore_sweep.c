@@ -206,8 +206,7 @@ descend(struct restore_sweep *self, const struct level *level, const char *path,
 {
     if (self->depth == LEVELS_MAX)
         return cpam_fail(err, CPAM_INVALID, 0, "\"%s\" lies too deep", path);
-    int fd = self->io->ops->open(self->io, level->fd, name,
-                                 O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC, 0);
+    int fd = tree_open_own(self->io, level->fd, name);
     if (fd < 0)
         return cpam_fail(err, CPAM_IO, errno, "could not open the directory \"%s\"", path);
     memcpy(self->path, path, strlen(path) + 1);

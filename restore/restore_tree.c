@@ -59,13 +59,31 @@ tree_look(struct io *io, const char *path, enum tree_state *out, struct cpam_err
     return CPAM_OK;
 }
 
+int
+tree_open_own(struct io *io, int dir_fd, const char *name)
+{
+    struct stat stat;
+    int fd = io->ops->open(io, dir_fd, name, OPEN_DIRECTORY, 0);
+
+    if (fd < 0)
+        return -1;
+    if (io->ops->fstat(io, fd, &stat) == 0 &&
+        ((stat.st_mode & S_IRWXU) == S_IRWXU ||
+         io->ops->fchmod(io, fd, (stat.st_mode & 07777) | S_IRWXU) == 0))
+        return fd;
+    int reason = errno;
+    io->ops->close(io, fd);
+    errno = reason;
+    return -1;
+}
+
 /* Empties the directory; names in it may change under readdir, so it is read until it is empty. */
 static enum cpam_status
 empty_dir(struct io *io, int dir_fd, const char *name, const char *own, const char *keep, int depth,
           struct cpam_err *err)
 {
     enum cpam_status status = CPAM_OK;
-    int fd = io->ops->open(io, dir_fd, name, OPEN_DIRECTORY, 0);
+    int fd = tree_open_own(io, dir_fd, name);
 
     if (fd < 0)
         return cpam_fail(err, CPAM_IO, errno, "could not open the directory \"%s\"", name);

@@ -29,6 +29,10 @@ enum cpam_status tree_empty(struct io *io, const char *path, const char *own, co
 enum cpam_status tree_remove(struct io *io, int dir_fd, const char *name,
                              struct cpam_err *err) CPAM_CHECK;
 
+/* Opens a directory that is no link, as one its owner can read, search and write: what lies in it is
+   about to change.  -1 with errno, as open. */
+int tree_open_own(struct io *io, int dir_fd, const char *name);
+
 /* Bytes on disk of what tree_empty() would remove, holes left out. */
 enum cpam_status tree_bytes(struct io *io, const char *path, uint64_t *out,
                             struct cpam_err *err) CPAM_CHECK;

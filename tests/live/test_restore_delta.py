@@ -157,5 +157,65 @@ def test_T6_a_hundredth_of_the_pages_changed(t):
     check_files(t, server)
 
 
+@tap.limit(600)
+def test_T6_T9_B12_what_its_owner_may_not_write_comes_back_whole_and_as_it_was(t):
+    world = World(t)
+    modes = {"server.key": 0o400, "large.key": 0o440, "empty.key": 0o400, "plain": 0o600,
+             "closed": 0o500, "closed/inner": 0o400, "closed/deeper": 0o500,
+             "closed/deeper/file": 0o600}
+    content = {}
+    for name, mode in modes.items():
+        path = os.path.join(world.pg.data, name)
+        if name in ("closed", "closed/deeper"):
+            workspace.folder(path, 0o700)
+            continue
+        content[name] = os.urandom({"large.key": 300000, "empty.key": 0}.get(name, 3000))
+        workspace.write(path, content[name], mode)
+    workspace.run(["ln", "-s", "inner", os.path.join(world.pg.data, "closed/link")])
+    for name in ("closed/deeper", "closed"):
+        os.chmod(os.path.join(world.pg.data, name), modes[name])
+
+    def check(data, what):
+        for name, mode in modes.items():
+            t.equal(oct(os.stat(os.path.join(data, name)).st_mode & 0o777), oct(mode),
+                    f"{what}: {name}")
+        for name, text in content.items():
+            with open(os.path.join(data, name), "rb") as file:
+                t.true(file.read() == text, f"{what}: {name}")
+        t.equal(os.readlink(os.path.join(data, "closed/link")), "inner", what)
+        workspace.run([cluster.client("pg_verifybackup"), "-n", "-i", "closed/link", data])
+
+    world.insert(1)
+    world.push()
+    world.insert(2)
+    world.archived()
+    _, data = world.fetch("--latest")
+    check(data, "into an empty directory")
+    result, _ = world.fetch("--latest", "--delta", data=data)
+    check(data, "what is right already")
+    # another key, one missing, one page of a large one; nothing a restore would not meet
+    for name in ("server.key", "closed/inner"):
+        os.unlink(os.path.join(data, name))
+    workspace.write(os.path.join(data, "server.key"), b"renewed", 0o400)
+    with open(os.path.join(data, "large.key"), "r+b") as file:
+        file.write(os.urandom(8192))
+    workspace.run(["mkdir", "-p", os.path.join(data, "foreign/inner")])
+    workspace.run(["chmod", "0500", os.path.join(data, "foreign/inner"),
+                   os.path.join(data, "foreign")])
+    world.fetch("--latest", "--delta", data=data)
+    check(data, "over what is wrong")
+    # both ways to go on from an aborted restore
+    for options in ((), ("--delta",)):
+        os.unlink(os.path.join(data, "global/pg_control"))
+        workspace.write(os.path.join(data, ".cpam-restore"),
+                        f"cpam-base-fetch of it\n{data}\n", 0o600)
+        world.fetch("--latest", *options, data=data)
+        check(data, f"resumed {options}")
+    server = cluster.restored(t, data)
+    server.start()
+    server.wait_sql("select not pg_is_in_recovery()")
+    t.equal(world.rows(server), "1 2")
+
+
 if __name__ == "__main__":
     tap.main(globals())
