@@ -12,12 +12,12 @@
 #include "base/text.h"
 #include "io/file.h"
 #include "restore_adopt.h"
+#include "restore_hold.h"
 #include "restore_keep_wal.h"
 #include "restore_tree.h"
 
 enum
 {
-    MARKER_MAX = 8192,
     PLACE_MODE = 0700
 };
 
@@ -213,28 +213,34 @@ check_maps(const struct restore_places *places, const struct option_list *maps,
     return CPAM_OK;
 }
 
+/* However the two are spelled. */
+static bool
+is_same_directory(struct io *io, const char *a, const char *b)
+{
+    struct stat one, other;
+
+    return io->ops->stat(io, AT_FDCWD, a, 0, &one) == 0 &&
+           io->ops->stat(io, AT_FDCWD, b, 0, &other) == 0 && one.st_dev == other.st_dev &&
+           one.st_ino == other.st_ino;
+}
+
 /* ".cpam-restore" with this data directory in it, and no pg_control yet.  A tablespace is as much ours as the
    data directory: a power cut may leave the marker in it when all is done, and that one moved since. */
 static bool
 is_ours(struct restore_places *places, const struct restore_place *place)
 {
-    CPAM_AUTO(cpam_buf_clear) struct cpam_buf text = {0};
+    CPAM_AUTO(cpam_buf_clear) struct cpam_buf marked = {0};
     const char *data = places->items[0].path;
     char path[RESTORE_PATH_MAX + 64];
-    struct cpam_err ignored;
 
     snprintf(path, sizeof(path), "%s/global/pg_control", data);
     if (file_exists(places->io, path))
         return false;
     if (place != &places->items[0] && !is_ours(places, &places->items[0]))
         return false;
-    snprintf(path, sizeof(path), "%s/%s", place->path, RESTORE_MARKER);
-    if (file_read_all(places->io, path, MARKER_MAX, &text, &ignored) != CPAM_OK)
-        return false;
-    const char *content = cpam_buf_text(&text);
-    const char *line = content == NULL ? NULL : strchr(content, '\n');
-    size_t size = strlen(data);
-    return line != NULL && strncmp(line + 1, data, size) == 0 && line[1 + size] == '\n';
+    return restore_marker_line(places->io, place, RESTORE_MARKER_DATA, &marked) &&
+           (strcmp(cpam_buf_text(&marked), data) == 0 ||
+            is_same_directory(places->io, cpam_buf_text(&marked), data));
 }
 
 static enum cpam_status
@@ -294,6 +300,8 @@ place_check(struct restore_places *places, struct restore_place *place, struct c
     if (state == TREE_OTHER)
         return cpam_fail(err, CPAM_USAGE, 0, "\"%s\" is not a directory", place->path);
     place->present = state != TREE_ABSENT;
+    if (place->present)
+        CPAM_TRY(restore_hold(places->io, place, err));
     place->ours = state == TREE_FULL && is_ours(places, place);
     place->freed = 0;
     place->adopted = place->ours && places->delta;
@@ -393,13 +401,17 @@ place_mark(struct restore_places *places, struct restore_place *place, const cha
     struct io *io = places->io;
     char marker[RESTORE_PATH_MAX + 16];
     CPAM_AUTO(cpam_buf_clear) struct cpam_buf text = {0};
+    enum tree_state state;
 
     CPAM_TRY(file_make_dirs(io, place->path, PLACE_MODE, err));
-    CPAM_TRY(file_open(io, place->path, O_RDONLY | O_DIRECTORY, 0, &place->fd, err));
+    CPAM_TRY(restore_hold(io, place, err));
+    /* since it was checked, a plan was made and shown */
+    CPAM_TRY(tree_look(io, place->path, &state, err));
+    if (state != TREE_EMPTY && !place->ours && !place->adopted)
+        return not_empty(places, place, err);
+    CPAM_TRY(tree_clear_temporaries(io, place->fd, place->path, err));
     snprintf(marker, sizeof(marker), "%s/%s", place->path, RESTORE_MARKER);
-    CPAM_TRY(cpam_buf_printf(&text, MARKER_MAX, err,
-                             "cpam-base-fetch of %s: not finished, not to be started\n%s\n", label,
-                             places->items[0].path));
+    CPAM_TRY(restore_marker_text(label, places->items[0].path, &text, err));
     return file_write_all(io, marker, 0600, text.data, text.size, err);
 }
 

@@ -13,7 +13,7 @@
  * and that made durable, before anything else is touched (postgresql.md, trap 20); only the markers
  * come earlier, so that a run after a power cut knows its own.
  *
- * Nothing is written before restore_places_make().  Paths of the manifest are resolved beneath the
+ * One process at a time is at a place (restore_hold.h).  Nothing is written before restore_places_make().  Paths of the manifest are resolved beneath the
  * descriptor of their place, without following links.
  */
 #ifndef CPAM_RESTORE_RESTORE_PLACES_H
@@ -40,7 +40,8 @@ struct restore_place
     bool present;   /* the directory is there, empty or ours */
     bool ours;      /* left by an aborted restore */
     bool adopted;   /* what is there is looked at, and used where it is right */
-    int fd;         /* after restore_places_make(); -1 before */
+    int fd;         /* held (restore_hold.h): from restore_places_check() where it was there, from
+                       restore_places_make() elsewhere; -1 before */
     uint64_t bytes; /* that will be written, holes left out */
     uint64_t freed; /* bytes of what an aborted restore left, which is thrown away */
 };
@@ -83,7 +84,8 @@ enum cpam_status restore_places_check(struct restore_places *places, const struc
 uint64_t restore_place_room(struct restore_places *places, const struct restore_place *place);
 
 /* Make what is absent, leave markers, open the descriptors; remove pg_control from what is adopted;
-   empty what is ours and not adopted.  CPAM_USAGE: a server was started in it meanwhile. */
+   empty what is ours and not adopted.  CPAM_USAGE: a server was started in it, or something was put
+   there meanwhile. */
 enum cpam_status restore_places_make(struct restore_places *places, const char *label,
                                      struct cpam_err *err) CPAM_CHECK;
 

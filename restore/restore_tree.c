@@ -46,7 +46,8 @@ tree_look(struct io *io, const char *path, enum tree_state *out, struct cpam_err
         const struct dirent *entry = io->ops->readdir(io, dir);
         if (entry == NULL)
             break;
-        if (!is_dots(entry->d_name) && strcmp(entry->d_name, "lost+found") != 0)
+        if (!is_dots(entry->d_name) && strcmp(entry->d_name, "lost+found") != 0 &&
+            !file_is_temporary(entry->d_name))
         {
             *out = TREE_FULL;
             break;
@@ -146,6 +147,25 @@ tree_remove(struct io *io, int dir_fd, const char *name, struct cpam_err *err)
     if (io->ops->unlink(io, dir_fd, name, is_dir ? AT_REMOVEDIR : 0) < 0)
         return cpam_fail(err, CPAM_IO, errno, "could not remove \"%s\"", name);
     return CPAM_OK;
+}
+
+enum cpam_status
+tree_clear_temporaries(struct io *io, int dir_fd, const char *path, struct cpam_err *err)
+{
+    enum cpam_status status = CPAM_OK;
+    DIR *dir = io->ops->opendir(io, dir_fd, ".");
+    const struct dirent *entry = NULL;
+
+    if (dir == NULL)
+        return cpam_fail(err, CPAM_IO, errno, "could not read the directory \"%s\"", path);
+    for (errno = 0; status == CPAM_OK && (entry = io->ops->readdir(io, dir)) != NULL; errno = 0)
+        if (file_is_temporary(entry->d_name) && io->ops->unlink(io, dir_fd, entry->d_name, 0) < 0)
+            status =
+                cpam_fail(err, CPAM_IO, errno, "could not remove \"%s/%s\"", path, entry->d_name);
+    if (status == CPAM_OK && errno != 0)
+        status = cpam_fail(err, CPAM_IO, errno, "could not read the directory \"%s\"", path);
+    io->ops->closedir(io, dir);
+    return status;
 }
 
 static enum cpam_status

@@ -12,7 +12,7 @@
 enum tree_state
 {
     TREE_ABSENT,
-    TREE_EMPTY, /* a "lost+found" does not count */
+    TREE_EMPTY, /* a "lost+found" does not count, nor a file of ours that never got its name */
     TREE_FULL,
     TREE_OTHER /* no directory */
 };
@@ -28,6 +28,10 @@ enum cpam_status tree_empty(struct io *io, const char *path, const char *own, co
 /* Removes what has this name in the directory, with all that is in it; links are not followed. */
 enum cpam_status tree_remove(struct io *io, int dir_fd, const char *name,
                              struct cpam_err *err) CPAM_CHECK;
+
+/* Removes the files in the directory that a killed run never gave their names (file_is_temporary). */
+enum cpam_status tree_clear_temporaries(struct io *io, int dir_fd, const char *path,
+                                        struct cpam_err *err) CPAM_CHECK;
 
 /* Opens a directory that is no link, as one its owner can read, search and write: what lies in it is
    about to change.  -1 with errno, as open. */

@@ -58,6 +58,9 @@ enum cpam_status file_make_dirs(struct io *io, const char *dir, mode_t mode,
 enum cpam_status sink_file_push(struct sink **chain, struct io *io, const char *path, mode_t mode,
                                 struct cpam_err *err) CPAM_CHECK;
 
+/* Is this such a temporary name?  A killed process leaves it. */
+bool file_is_temporary(const char *name);
+
 /* The same in one call, for small content. */
 enum cpam_status file_write_all(struct io *io, const char *path, mode_t mode, const void *data,
                                 size_t size, struct cpam_err *err) CPAM_CHECK;

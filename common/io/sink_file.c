@@ -24,10 +24,13 @@
 #include <stdio.h>
 #include <string.h>
 
+#define TEMP_PREFIX ".cpam-"
+
 enum
 {
     TEMP_RANDOM = 16,
-    TEMP_NAME_MAX = 6 + 2 * TEMP_RANDOM + 1 /* ".cpam-", hex, NUL */
+    TEMP_PREFIX_SIZE = sizeof(TEMP_PREFIX) - 1,
+    TEMP_NAME_MAX = TEMP_PREFIX_SIZE + 2 * TEMP_RANDOM + 1 /* hex, NUL */
 };
 
 struct sink_file
@@ -171,6 +174,13 @@ file_sink_free(struct sink *sink)
     free(self);
 }
 
+bool
+file_is_temporary(const char *name)
+{
+    return strncmp(name, TEMP_PREFIX, TEMP_PREFIX_SIZE) == 0 && strlen(name) == TEMP_NAME_MAX - 1 &&
+           strspn(name + TEMP_PREFIX_SIZE, "0123456789abcdef") == 2 * TEMP_RANDOM;
+}
+
 /* ".cpam-<random>" in the directory of path. */
 static enum cpam_status
 temp_name(struct io *io, const char *path, char **out, struct cpam_err *err)
@@ -186,8 +196,8 @@ temp_name(struct io *io, const char *path, char **out, struct cpam_err *err)
     if (temp == NULL)
         return cpam_fail(err, CPAM_NO_MEMORY, 0, "out of memory for a path");
     memcpy(temp, path, dir);
-    memcpy(temp + dir, ".cpam-", 6);
-    char *at = temp + dir + 6;
+    memcpy(temp + dir, TEMP_PREFIX, TEMP_PREFIX_SIZE);
+    char *at = temp + dir + TEMP_PREFIX_SIZE;
     for (size_t i = 0; i < sizeof(random); i++)
     {
         *at++ = hex[random[i] >> 4];

@@ -169,6 +169,76 @@ def test_T9_killed_at_any_moment_it_does_not_start_and_runs_again(t):
     check_files(t, server)
 
 
+def stopped_at_its_marker(t, world, data, *options):
+    """A restore into data that has begun and stands still."""
+    marker = os.path.join(data, ".cpam-restore")
+    while True:
+        process = cpam.start("cpam-base-fetch", "--latest", *options, data, config=world.config)
+        while process.poll() is None and not os.path.exists(marker):
+            time.sleep(0.001)
+        process.send_signal(signal.SIGSTOP)
+        if os.path.exists(marker) and process.poll() is None:
+            return process
+        process.send_signal(signal.SIGCONT)
+        process.communicate()
+        workspace.run(["rm", "-rf", data])
+
+
+@tap.limit(300)
+def test_T9_two_restores_into_one_directory_do_not_meet(t):
+    world = World(t)
+    place = workspace.folder(os.path.join(t.folder(), "space"), 0o700)
+    world.pg.sql(f"create tablespace one location '{place}'")
+    world.pg.sql("create table in_one tablespace one as select 1 as id")
+    world.insert(1)
+    world.push()
+    world.insert(2)
+    world.archived()
+    data, alias = os.path.join(t.folder(), "data"), os.path.join(t.folder(), "alias")
+    mapped = ("--tablespace-map", f"{place}={place} new")
+    first = stopped_at_its_marker(t, world, data, *mapped)
+    try:
+        workspace.run(["ln", "-s", data, alias])
+        words = [f"another cpam-base-fetch, process {first.pid}, is restoring into", "cpam-info"]
+        for options in ((), ("--delta",), ("--dry-run",)):
+            for target in (data, alias):
+                world.fetch("--latest", *mapped, *options, data=target, code=1, words=words)
+        other = os.path.join(t.folder(), "other")
+        if os.path.isdir(place + " new"):
+            world.fetch("--latest", *mapped, data=other, code=1, words=["another cpam-base-fetch"])
+            t.true(not os.path.exists(os.path.join(other, "global")), "nothing was restored")
+    finally:
+        first.send_signal(signal.SIGCONT)
+    out, err = first.communicate(timeout=100)
+    t.equal(first.returncode, 0, err)
+    world.verify(data)
+    t.lacks(os.listdir(data), [".cpam-restore"])
+    # killed, it holds nothing; what it left goes
+    workspace.run(["rm", "-rf", data, place + " new"])
+    process = stopped_at_its_marker(t, world, data, *mapped)
+    process.kill()
+    process.communicate()
+    world.fetch("--latest", *mapped, data=data)
+    world.verify(data)
+
+
+@tap.limit(300)
+def test_T9_killed_before_its_marker_has_a_name_it_runs_again(t):
+    world = World(t)
+    world.push()
+    data = workspace.folder(os.path.join(t.folder(), "data"), 0o700)
+    stray = workspace.write(os.path.join(data, ".cpam-" + "0123456789abcdef" * 2), "", 0o600)
+    world.fetch("--latest", data=data)
+    t.true(not os.path.exists(stray), "it is gone")
+    # what an aborted one left is known however the directory is spelled
+    os.unlink(os.path.join(data, "global/pg_control"))
+    marker = os.path.join(data, ".cpam-restore")
+    workspace.write(marker, f"cpam-base-fetch of it\n{t.folder()}/./data\n", 0o600)
+    world.fetch("--latest", data=data)
+    t.true(not os.path.exists(marker), "the marker is gone")
+    world.verify(data)
+
+
 @tap.limit(300)
 def test_trap18_configuration_outside_of_the_data_directory(t):
     world = World(t, start=False)

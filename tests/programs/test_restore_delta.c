@@ -313,6 +313,10 @@ START_TEST(trap20_nobody_elses_directory_is_written_over)
     places->major = 16;
     ck_fails(restore_places_check(places, &maps, &err), CPAM_USAGE, "is another cluster", &err);
     ck_assert(world_has(&world, RESTORE_CONTROL));
+    /* and it is held until they are freed */
+    ck_fails(world_restore(&world, io_posix(), false, true, &err), CPAM_REFUSED,
+             "another cpam-base-fetch is restoring into", &err);
+    restore_places_free(CPAM_STEAL(places));
     put(path_of(RESTORE_CONTROL), "torn", 4, 100);
     refused("no data directory that can be told", "mv ");
     unlink(path_of(RESTORE_CONTROL));
