@@ -4,7 +4,10 @@
  * cpam-base-fetch gives a copy an archive_command that refuses (postgresql.md, trap 7), since a copy
  * and its original have one system identifier and would write under one name.  Claiming takes that
  * line out of postgresql.auto.conf and has the server read it again; the server has kept all WAL
- * meanwhile.  Every other line stays as it is, byte for byte.
+ * meanwhile.  Once recovery is over its settings go too, also from what was restored in place: a
+ * replica made of this server by pg_basebackup would take them for its own, and recover to a timeline
+ * of the past.  Only lines that the restore wrote go (pg/written_lines.h); every other line stays as
+ * it is, byte for byte.
  */
 #include <errno.h>
 #include <limits.h>
@@ -15,12 +18,14 @@
 #include "base/log.h"
 #include "io/file.h"
 #include "pg/guc_file.h"
+#include "pg/written_lines.h"
 #include "repo_parts.h"
 
 struct claim
 {
     struct cpam_buf before, after; /* the file's text */
-    unsigned removed;              /* lines */
+    struct written_removed removed;
+    bool recovered; /* it is open, or was */
 };
 
 static void
@@ -30,48 +35,39 @@ claim_clear(struct claim *claim)
     cpam_buf_clear(&claim->after);
 }
 
-/* Is this one line a setting of `name` with a value that fits? */
+/* While a server recovers, or has yet to, it needs what it was told about that. */
+static bool
+is_recovered(struct cli *cli, const char *data_dir, const struct control *control)
+{
+    static const char *const signals[] = {"recovery.signal", "standby.signal"};
+    char path[PATH_MAX];
+
+    for (size_t i = 0; i < sizeof(signals) / sizeof(signals[0]); i++)
+        if (snprintf(path, sizeof(path), "%s/%s", data_dir, signals[i]) >= (int) sizeof(path) ||
+            file_exists(cli->io, path))
+            return false;
+    return control->state == CONTROL_IN_PRODUCTION || control->state == CONTROL_SHUTDOWNED;
+}
+
+/* The zeros in the place of its other databases are not to be backed up as theirs. */
 static enum cpam_status
-line_sets(const char *line, size_t size, const char *name, const char *words, bool *out,
-          struct cpam_err *err)
+check_whole(const struct claim *claim, const char *data_dir, struct cpam_err *err)
 {
     CPAM_AUTO(cpam_buf_clear) struct cpam_buf value = {0};
     bool found;
 
-    *out = false;
-    CPAM_TRY(guc_file_get(line, size, name, &value, &found, err));
+    CPAM_TRY(guc_file_get((const char *) claim->before.data, claim->before.size, WRITTEN_PARTIAL,
+                          &value, &found, err));
     if (!found)
         return CPAM_OK;
-    const char *text = cpam_buf_text(&value);
-    if (text == NULL)
-        return cpam_fail(err, CPAM_NO_MEMORY, 0, "out of memory");
-    *out = words == NULL ? text[0] == '\0' : strstr(text, words) != NULL;
-    return CPAM_OK;
-}
-
-/*
- * Only the refusing lines go: an archive_command that the original had in this file, above them,
- * counts again.  archive_library = '' was written beside it, for PostgreSQL 15 and later.
- */
-static enum cpam_status
-take_out(struct claim *claim, struct cpam_err *err)
-{
-    const char *text = (const char *) claim->before.data;
-
-    for (size_t at = 0; at < claim->before.size;)
-    {
-        const char *end = memchr(text + at, '\n', claim->before.size - at);
-        size_t size = end == NULL ? claim->before.size - at : (size_t) (end - (text + at)) + 1;
-        bool refusing, empty;
-
-        CPAM_TRY(line_sets(text + at, size, "archive_command", "--unclaimed", &refusing, err));
-        CPAM_TRY(line_sets(text + at, size, "archive_library", NULL, &empty, err));
-        if (!refusing && !empty)
-            CPAM_TRY(cpam_buf_append(&claim->after, text + at, size, GUC_FILE_MAX, err));
-        claim->removed += refusing;
-        at += size;
-    }
-    return CPAM_OK;
+    cpam_fail(
+        err, CPAM_REFUSED, 0,
+        "\"%s\" was restored with --database: the other databases in it are empty, and it can "
+        "never be the original",
+        data_dir);
+    cpam_err_hint(err, "take the database out of it with pg_dump; what is to archive is restored "
+                       "without --database");
+    return CPAM_REFUSED;
 }
 
 /* What archives from now on, as far as this file says. */
@@ -125,8 +121,11 @@ claim_file(struct cli *cli, const char *data_dir, struct claim *claim, struct cp
     enum cpam_status status = file_read_all(cli->io, path, GUC_FILE_MAX, &claim->before, err);
     if (status != CPAM_OK && status != CPAM_NOT_FOUND)
         return status;
-    CPAM_TRY(take_out(claim, err));
-    if (claim->removed == 0)
+    CPAM_TRY(check_whole(claim, data_dir, err));
+    CPAM_TRY(written_lines_remove((const char *) claim->before.data, claim->before.size,
+                                  claim->recovered ? WRITTEN_ALL : WRITTEN_ARCHIVING, &claim->after,
+                                  &claim->removed, err));
+    if (claim->removed.archiving + claim->removed.recovery == 0)
     {
         printf("Nothing to claim: \"%s\" does not refuse to archive.\n", data_dir);
         return CPAM_OK;
@@ -134,12 +133,22 @@ claim_file(struct cli *cli, const char *data_dir, struct claim *claim, struct cp
     CPAM_TRY(file_stat(cli->io, path, &found, err));
     CPAM_TRY(file_write_all(cli->io, path, found.st_mode & 07777, claim->after.data,
                             claim->after.size, err));
-    printf("Claimed \"%s\": the refusing archive_command is out of its postgresql.auto.conf.\n",
-           data_dir);
-    CPAM_TRY(print_command(claim, err));
+    if (claim->removed.archiving > 0)
+    {
+        printf("Claimed \"%s\": the refusing archive_command is out of its postgresql.auto.conf.\n",
+               data_dir);
+        CPAM_TRY(print_command(claim, err));
+    }
+    if (claim->recovered && claim->removed.recovery > 0)
+        printf("The settings of its recovery are out of its postgresql.auto.conf (what the server "
+               "logs of a restart for recovery_target_* needs none).\n");
     CPAM_TRY(reload(cli, data_dir, err));
-    printf("Its original must not archive any more into the same repository. Next: \"cpam-repo "
-           "check\".\n");
+    if (!claim->recovered)
+        printf("It is still to recover: when it is open, claim it once more, which takes out the "
+               "settings of the recovery.\n");
+    if (claim->removed.archiving > 0)
+        printf("Its original must not archive any more into the same repository. Next: "
+               "\"cpam-repo check\".\n");
     return CPAM_OK;
 }
 
@@ -151,6 +160,7 @@ repo_claim_run(struct cli *cli, const char *data_dir, struct cpam_err *err)
 
     CPAM_TRY(program_become_owner(cli, data_dir, err));
     CPAM_TRY(control_file_read(cli->io, data_dir, &control, err));
+    claim.recovered = is_recovered(cli, data_dir, &control);
     enum cpam_status status = claim_file(cli, data_dir, &claim, err);
     claim_clear(&claim);
     return status;

@@ -273,7 +273,11 @@ make_plan(struct base_fetch *self, struct cpam_err *err)
         self->settings.end_before = self->hole + TIMELINE_DIGITS; /* whatever the timeline */
     }
     self->settings.major = self->plan.backup->major;
-    return CPAM_OK;
+    self->settings.archive_always = self->survey->archive_always;
+    self->settings.partial = restore_databases_emptied(self->survey->databases)[0] != '\0';
+    /* what PostgreSQL's files can't hold is refused before anything is written */
+    CPAM_AUTO(cpam_buf_clear) struct cpam_buf text = {0};
+    return recovery_settings_write(&self->settings, NULL, 0, &text, err);
 }
 
 static enum cpam_status

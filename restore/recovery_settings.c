@@ -9,6 +9,7 @@
 #include <time.h>
 
 #include "pg/guc_file.h"
+#include "pg/written_lines.h"
 
 enum
 {
@@ -16,10 +17,16 @@ enum
     ARCHIVE_LIBRARY_FROM = 15  /* an unknown parameter is fatal on 14 */
 };
 
+/* Only one of them may be set (two are fatal), and of the others the server looks at the one that is set
+   last in its files, empty or not: the unused ones are written first. */
+static const char *const target_names[] = {"recovery_target", "recovery_target_name",
+                                           "recovery_target_time", "recovery_target_xid",
+                                           "recovery_target_lsn"};
+
 /* Taken out whatever is restored: they belong to the life the copy had before. */
-static const char *const stale[] = {"recovery_target*",     "primary_conninfo",
-                                    "primary_slot_name",    "restore_command",
-                                    "recovery_end_command", "archive_cleanup_command"};
+static const char *const stale[] = {
+    "recovery_target*",     "primary_conninfo",        "primary_slot_name", "restore_command",
+    "recovery_end_command", "archive_cleanup_command", "cpam_restore.*"};
 
 static bool
 is_harmless(char c)
@@ -78,65 +85,71 @@ recovery_restore_command(const struct recovery_settings *settings, struct cpam_b
 
 /* The server reads this in its own time zone unless an offset is written. */
 static enum cpam_status
-write_time(struct cpam_buf *out, int64_t us, struct cpam_err *err)
+format_time(int64_t us, char *out, size_t size, struct cpam_err *err)
 {
     struct tm tm;
     time_t seconds = (time_t) (us / 1000000);
     char day[64];
-    char text[96];
 
     if (gmtime_r(&seconds, &tm) == NULL ||
         strftime(day, sizeof(day), "%Y-%m-%d %H:%M:%S", &tm) == 0)
         return cpam_fail(err, CPAM_INVALID, 0, "the target's moment can't be written");
-    snprintf(text, sizeof(text), "%s.%06d+00", day, (int) (us % 1000000));
-    return guc_file_set(out, "recovery_target_time", text, err);
+    snprintf(out, size, "%s.%06d+00", day, (int) (us % 1000000));
+    return CPAM_OK;
 }
 
 static enum cpam_status
-write_target(const struct recovery_settings *settings, struct cpam_buf *out, struct cpam_err *err)
+write_target(const struct target *target, struct written_lines *lines, struct cpam_err *err)
 {
-    const struct target *target = settings->target;
-    char text[64];
+    const char *name = NULL, *value = NULL;
+    char text[96];
 
     switch (target->kind)
     {
-    case TARGET_LATEST: return CPAM_OK;
+    case TARGET_LATEST: break;
     case TARGET_BACKUP:
-    case TARGET_IMMEDIATE: return guc_file_set(out, "recovery_target", "immediate", err);
-    case TARGET_NAME: return guc_file_set(out, "recovery_target_name", target->name, err);
-    case TARGET_TIME: return write_time(out, target->time, err);
+    case TARGET_IMMEDIATE: name = "recovery_target", value = "immediate"; break;
+    case TARGET_NAME: name = "recovery_target_name", value = target->name; break;
+    case TARGET_TIME:
+        CPAM_TRY(format_time(target->time, text, sizeof(text), err));
+        name = "recovery_target_time", value = text;
+        break;
     case TARGET_LSN:
         lsn_format(target->lsn, text);
-        return guc_file_set(out, "recovery_target_lsn", text, err);
+        name = "recovery_target_lsn", value = text;
+        break;
     case TARGET_XID:
         snprintf(text, sizeof(text), "%" PRIu64, target->xid);
-        return guc_file_set(out, "recovery_target_xid", text, err);
+        name = "recovery_target_xid", value = text;
+        break;
     }
-    return CPAM_OK;
-}
-
-static bool
-has_boundary(enum target_kind kind)
-{
-    return kind == TARGET_TIME || kind == TARGET_LSN || kind == TARGET_XID;
+    for (size_t i = 0; i < sizeof(target_names) / sizeof(target_names[0]); i++)
+        if (name == NULL || strcmp(name, target_names[i]) != 0)
+            CPAM_TRY(written_lines_set(lines, target_names[i], "", err));
+    return name == NULL ? CPAM_OK : written_lines_set(lines, name, value, err);
 }
 
 static enum cpam_status
-write_recovery(const struct recovery_settings *settings, struct cpam_buf *out, struct cpam_err *err)
+write_recovery(const struct recovery_settings *settings, struct written_lines *lines,
+               struct cpam_err *err)
 {
-    char timeline[16];
+    static const struct target to_the_end = {.kind = TARGET_LATEST};
+    const struct target *target = settings->standby ? &to_the_end : settings->target;
+    char timeline[16] = "latest";
 
-    if (settings->standby)
-        return guc_file_set(out, "recovery_target_timeline", "latest", err);
-    snprintf(timeline, sizeof(timeline), "%u", settings->timeline.id);
-    CPAM_TRY(guc_file_set(out, "recovery_target_timeline", timeline, err));
-    CPAM_TRY(write_target(settings, out, err));
-    if (has_boundary(settings->target->kind))
-        CPAM_TRY(guc_file_set(out, "recovery_target_inclusive",
-                              settings->target->exclusive ? "off" : "on", err));
-    if (settings->target->kind != TARGET_LATEST)
-        CPAM_TRY(guc_file_set(out, "recovery_target_action", settings->action, err));
-    return CPAM_OK;
+    if (!settings->standby)
+        snprintf(timeline, sizeof(timeline), "%u", settings->timeline.id);
+    CPAM_TRY(written_lines_set(lines, "recovery_target_timeline", timeline, err));
+    CPAM_TRY(write_target(target, lines, err));
+    CPAM_TRY(written_lines_set(lines, "recovery_target_inclusive", target->exclusive ? "off" : "on",
+                               err));
+    CPAM_TRY(written_lines_set(lines, "recovery_target_action",
+                               settings->standby ? "pause" : settings->action, err));
+    /* of another life too, in whatever file the server has them: a wait of hours before each commit, a
+       command for an archive that is not this one's to clean */
+    CPAM_TRY(written_lines_set(lines, "recovery_min_apply_delay", "0", err));
+    CPAM_TRY(written_lines_set(lines, "recovery_end_command", "", err));
+    return written_lines_set(lines, "archive_cleanup_command", "", err);
 }
 
 /*
@@ -144,7 +157,7 @@ write_recovery(const struct recovery_settings *settings, struct cpam_buf *out, s
  * just these out again, so that an archive_command set by ALTER SYSTEM is back then.
  */
 static enum cpam_status
-write_archiving(const struct recovery_settings *settings, struct cpam_buf *out,
+write_archiving(const struct recovery_settings *settings, struct written_lines *lines,
                 struct cpam_err *err)
 {
     CPAM_AUTO(cpam_buf_clear) struct cpam_buf command = {0};
@@ -154,9 +167,29 @@ write_archiving(const struct recovery_settings *settings, struct cpam_buf *out,
     const char *text = cpam_buf_text(&command);
     if (text == NULL)
         return cpam_fail(err, CPAM_NO_MEMORY, 0, "out of memory for a command");
-    CPAM_TRY(guc_file_set(out, "archive_command", text, err));
+    CPAM_TRY(written_lines_set(lines, "archive_command", text, err));
+    if (settings->archive_always)
+        CPAM_TRY(written_lines_set(lines, "archive_mode", "on", err));
     if (settings->major >= ARCHIVE_LIBRARY_FROM)
-        CPAM_TRY(guc_file_set(out, "archive_library", "", err));
+        CPAM_TRY(written_lines_set(lines, "archive_library", "", err));
+    return CPAM_OK;
+}
+
+static enum cpam_status
+write_lines(const struct recovery_settings *settings, struct written_lines *lines,
+            struct cpam_err *err)
+{
+    CPAM_AUTO(cpam_buf_clear) struct cpam_buf command = {0};
+    bool may_archive = settings->standby || settings->recover;
+
+    CPAM_TRY(recovery_restore_command(settings, &command, err));
+    const char *restore_command = cpam_buf_text(&command);
+    if (restore_command == NULL)
+        return cpam_fail(err, CPAM_NO_MEMORY, 0, "out of memory for a command");
+    CPAM_TRY(written_lines_set(lines, "restore_command", restore_command, err));
+    CPAM_TRY(write_recovery(settings, lines, err));
+    if (!may_archive)
+        CPAM_TRY(write_archiving(settings, lines, err));
     return CPAM_OK;
 }
 
@@ -164,22 +197,24 @@ enum cpam_status
 recovery_settings_write(const struct recovery_settings *settings, const char *text, size_t size,
                         struct cpam_buf *out, struct cpam_err *err)
 {
+    CPAM_AUTO(cpam_buf_clear) struct cpam_buf own = {0};
     CPAM_AUTO(cpam_buf_clear) struct cpam_buf kept = {0};
-    CPAM_AUTO(cpam_buf_clear) struct cpam_buf command = {0};
-    bool may_archive = settings->standby || settings->recover;
+    struct written_lines lines = {.out = out};
+    struct written_removed ignored;
 
-    CPAM_TRY(guc_file_remove(text, size, stale, sizeof(stale) / sizeof(stale[0]), &kept, err));
+    /* the backup of a copy has what the copy's restore wrote */
+    CPAM_TRY(written_lines_remove(text, size, WRITTEN_ALL, &own, &ignored, err));
+    CPAM_TRY(guc_file_remove((const char *) own.data, own.size, stale,
+                             sizeof(stale) / sizeof(stale[0]), &kept, err));
     CPAM_TRY(cpam_buf_append(out, kept.data, kept.size, GUC_FILE_MAX, err));
-
-    CPAM_TRY(recovery_restore_command(settings, &command, err));
-    const char *restore_command = cpam_buf_text(&command);
-    if (restore_command == NULL)
-        return cpam_fail(err, CPAM_NO_MEMORY, 0, "out of memory for a command");
-    CPAM_TRY(guc_file_set(out, "restore_command", restore_command, err));
-    CPAM_TRY(write_recovery(settings, out, err));
-    if (!may_archive)
-        CPAM_TRY(write_archiving(settings, out, err));
-    return CPAM_OK;
+    enum cpam_status status = write_lines(settings, &lines, err);
+    if (status != CPAM_OK)
+    {
+        cpam_buf_clear(&lines.record);
+        return status;
+    }
+    CPAM_TRY(written_lines_finish(&lines, err));
+    return settings->partial ? guc_file_set(out, WRITTEN_PARTIAL, "on", err) : CPAM_OK;
 }
 
 const char *

@@ -4,8 +4,11 @@
  *
  * Everything is written explicitly, since what is left out is inherited or resolved anew at every
  * start (postgresql.md, trap 10): the timeline as a number, the target with a numeric time zone,
- * inclusive or not, the action.  Older recovery settings are taken out first; two recovery_target
- * settings are fatal.
+ * inclusive or not, the action.  What is not wanted is written as empty, since the server may have it in
+ * another file: an old recovery target (two of them are fatal, and one alone ends recovery there), a delay
+ * (a standby has none either: whoever wants one sets it), a command to clean an archive.  Older recovery
+ * settings are taken out of this file first.  The lines are noted (written_lines.h), and cpam-repo claim
+ * takes them out once recovery is over.
  *
  * A copy does not archive (trap 7): its archive_command refuses until `cpam-repo claim`, so that
  * WAL is kept and nothing is lost.  Not for a standby, which must archive when it is promoted, nor
@@ -29,7 +32,10 @@ struct recovery_settings
     const char *action;       /* pause, promote or shutdown */
     bool standby;             /* standby.signal, follows the latest timeline */
     bool recover;             /* in place: archives at once */
-    unsigned major;           /* of PostgreSQL */
+    bool archive_always; /* the original's archive_mode: "always", which a copy's must not be: no
+                                 segment it replays would ever be archived, and so all of them stay */
+    bool partial;        /* some databases come back empty */
+    unsigned major;      /* of PostgreSQL */
     /* The last 16 digits of the segment recovery ends in front of, because --accept-end says so
        (cpam-wal-fetch alone would stop the server at a hole), or because an older timeline's segment
        would be taken for it.  NULL: none. */

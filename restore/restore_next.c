@@ -278,7 +278,10 @@ restore_next_text(const struct restore_next *next, struct cpam_buf *out, bool *a
                       out, err));
     CPAM_TRY(say_open(next, &typed, out, attention, err));
     if (settings->recover)
-        SAY("archive        it archives as soon as it is open; take a backup: cpam-base-push\n");
+        SAY("archive        it archives as soon as it is open; take a backup: cpam-base-push\n"
+            "settings       those of this recovery go, before a replica is made of it: cpam-repo "
+            "claim %s\n",
+            next->data);
     else
         SAY("archive        a copy keeps its WAL and does not archive; to make it the original: "
             "cpam-repo claim %s\n",

@@ -19,6 +19,7 @@ struct restore_survey
     uint32_t *pack_extents; /* pack_count */
     char *config_file;      /* where the server had it, or NULL */
     bool has_config;        /* postgresql.conf is in the data directory */
+    bool archive_always;    /* its archive_mode */
     bool torn_pages;        /* the server did not write full pages after checkpoints */
     struct restore_databases *databases;
     bool has_config_files; /* configuration of elsewhere is in the manifest (config_files.h) */

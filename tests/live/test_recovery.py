@@ -8,7 +8,7 @@ import os
 import re
 import shutil
 
-from harness import cluster, tap
+from harness import cluster, tap, workspace
 from restore_world import World, check_files
 
 
@@ -191,6 +191,105 @@ def test_F1_standby_follows_the_archive(t):
     world.archived()
     server.wait_sql("select count(*) from t", "5")
     t.equal(server.sql("select pg_is_in_recovery()"), "t")
+
+
+@tap.limit(600)
+def test_T5_trap10_what_the_server_was_told_of_an_old_recovery_does_not_count(t):
+    world = World(t)
+    world.insert(1)
+    mark = os.path.join(t.folder(), "mark")
+    world.pg.configure(recovery_target="immediate", recovery_target_name="of old",
+                       recovery_target_inclusive="off", recovery_target_action="shutdown",
+                       recovery_end_command=f"touch {mark}", archive_cleanup_command=f"touch {mark}")
+    world.pg.sql("alter system set recovery_min_apply_delay = '6h'")
+    world.push()
+    rows = {2: world.insert(2), 3: world.insert(3)}
+    world.archived()
+    world.expect("1 2 3", "--latest").stop()
+    world.expect("1 2", "--target-lsn", rows[2]["lsn"], opened=False).stop()
+    world.expect("1 2", "--target-xid", rows[2]["xid"], "--target-action", "promote").stop()
+    _, data = world.fetch("--standby")
+    standby = cluster.restored(t, data, "standby")
+    standby.start()
+    standby.wait_sql("select count(*) from t", "3")
+    world.insert(4)
+    world.archived()
+    standby.wait_sql("select count(*) from t", "4")
+    standby.sql("checkpoint")  # a restartpoint cleans the archive
+    t.equal(standby.sql("select pg_is_in_recovery()"), "t")
+    t.true(not os.path.exists(mark), "no command of another life ran")
+
+
+@tap.limit(600)
+def test_T11_F1_a_replica_of_what_was_restored_in_place_comes_up(t):
+    world = World(t)
+    world.insert(1)
+    world.push()
+    rows = world.insert(2)
+    world.insert(3)
+    world.archived()
+    world.pg.stop()
+    shutil.rmtree(world.pg.data)
+    result, _ = world.fetch("--target-xid", rows["xid"], "--recover", data=world.pg.data)
+    t.holds(result.out, [f"cpam-repo claim {world.pg.data}"])
+    auto = os.path.join(world.pg.data, "postgresql.auto.conf")
+    with open(auto, encoding="utf-8") as file:
+        told = file.read()
+    # while it is to recover, it needs what it was told
+    t.holds(t.exits(world.run("cpam-repo", "claim", world.pg.data), 0).out, "Nothing to claim")
+    with open(auto, encoding="utf-8") as file:
+        t.equal(file.read(), told, "before recovery")
+    world.pg.start()
+    world.pg.wait_sql("select not pg_is_in_recovery()")
+    world.pg.sql("alter system set work_mem = '5MB'")  # writes the file anew
+    t.holds(t.exits(world.run("cpam-repo", "claim", world.pg.data), 0).out, "settings of its recovery")
+    with open(auto, encoding="utf-8") as file:
+        text = file.read()
+    t.holds(text, "work_mem")
+    t.lacks(text, ["recovery_", "restore_command", "cpam_restore"])
+    replica = os.path.join(t.folder(), "replica")
+    workspace.run([cluster.client("pg_basebackup"), "-h", world.pg.socket, "-p", str(cluster.PORT),
+                   "-U", "postgres", "-D", replica, "-R", "-c", "fast"])
+    world.insert(5)
+    server = cluster.restored(t, replica, "replica")
+    server.start()
+    server.wait_sql("select count(*) from t", "3")
+    t.equal(world.rows(server), "1 2 5")
+
+
+@tap.limit(300)
+def test_trap7_a_copy_of_a_server_that_archives_always_keeps_none_of_what_it_replays(t):
+    world = World(t)
+    world.pg.configure(archive_mode="always")
+    world.pg.stop()
+    world.pg.start()
+    world.push()
+    rows = []
+    for number in range(4):
+        rows.append(world.insert(number))
+        world.archived()
+    server = world.restore("--target-xid", rows[-1]["xid"], opened=False)
+    t.equal(server.sql("show archive_mode"), "on")
+    status = os.path.join(server.data, "pg_wal", "archive_status")
+    t.equal([name for name in os.listdir(status) if name.endswith(".ready")], [])
+    world.pg.stop()
+    server.sql("select pg_wal_replay_resume()")
+    server.wait_sql("select not pg_is_in_recovery()")
+    t.exits(world.run("cpam-repo", "claim", server.data), 0)
+    server.stop()
+    server.start()
+    t.equal(server.sql("show archive_mode"), "always")
+    server.wait_archived(server.switch_wal())
+
+
+@tap.limit(300)
+def test_T1_T5_a_name_that_no_configuration_can_hold_is_refused_before_anything_is_written(t):
+    world, _ = story(t)
+    data = os.path.join(t.folder(), "never")
+    result = world.run("cpam-base-fetch", "--target-name", "two\nlines", data)
+    t.true(result.code in (1, 2), result.output())
+    t.holds(result.err, ["recovery_target_name holds a line end"])
+    t.true(not os.path.exists(data), "nothing was written")
 
 
 if __name__ == "__main__":

@@ -44,6 +44,7 @@ def test_T7_trap31_one_database_complete_and_the_others_dropped(t):
     result, data = world.fetch(*arguments)
     t.holds(result.out, ["empty", "other"])
     world.verify(data)
+    t.exits(world.run("cpam-repo", "claim", data), 1, ["restored with --database"])
     # zeros take no room
     oid = world.pg.sql("select oid from pg_database where datname = 'other'")
     path = world.pg.sql("select pg_relation_filepath('d')", database="other")
