@@ -1,5 +1,5 @@
 /*
- * restore_keep_wal.c - one rename a file, within the directory it lies in.
+ * restore_keep_wal.c - one rename a file; a copy where pg_wal moves to another file system.
  */
 #include "restore_keep_wal.h"
 
@@ -13,39 +13,27 @@
 
 enum
 {
-    SAME_NAME_MAX = 1000
+    SAME_NAME_MAX = 1000,
+    LONG_PATH = RESTORE_PATH_MAX + 400
 };
 
 struct keeping
 {
     struct io *io;
-    int fd; /* of pg_wal */
-    size_t kept;
+    char from[RESTORE_PATH_MAX + 16]; /* the directory that is looked at */
+    char to[RESTORE_PATH_MAX + 64];   /* pg_wal/before-restore as it will be; "" only counts */
+    int fd;                           /* of `from` */
+    size_t found;
 };
 
-/* pg_wal where it is a directory that is there to be written into; *fd -1 if it is not. */
-static enum cpam_status
-wal_open(struct restore_places *places, int *fd, struct cpam_err *err)
+/* The place that is linked, or the data directory. */
+static const struct restore_place *
+wal_place(const struct restore_places *places)
 {
-    const struct restore_place *at = &places->items[0];
-    const char *path = "pg_wal";
-
     for (size_t i = 1; i < places->count; i++)
         if (strcmp(places->items[i].prefix, "pg_wal") == 0)
-        {
-            at = &places->items[i];
-            path = ".";
-        }
-    *fd = -1;
-    if (!at->adopted)
-        return CPAM_OK;
-    *fd = places->io->ops->open_beneath(places->io, at->fd, path,
-                                        O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
-    /* a link is removed, and what it leads to is left alone */
-    if (*fd < 0 && errno != ENOENT && errno != ELOOP && errno != ENOTDIR)
-        return cpam_fail(err, CPAM_IO, errno, "could not open the directory \"%s/%s\"", at->path,
-                         path);
-    return CPAM_OK;
+            return &places->items[i];
+    return &places->items[0];
 }
 
 /* Is this a segment of its name?  One that waits for reuse has the header of its former life. */
@@ -94,23 +82,48 @@ is_wanted(const struct keeping *self, const char *name)
     return parsed.kind == ARCHIVE_HISTORY;
 }
 
+/* A file of another file system: the copy is durable before the original goes. */
+static enum cpam_status
+copy(struct io *io, const char *from, const char *to, struct cpam_err *err)
+{
+    CPAM_AUTO(sink_free) struct sink *sink = NULL;
+    int fd;
+
+    CPAM_TRY(sink_file_new_push(&sink, io, to, 0600, err));
+    CPAM_TRY(file_open(io, from, O_RDONLY | O_NOFOLLOW, 0, &fd, err));
+    enum cpam_status status = pump_fd(io, fd, from, sink, err);
+    io->ops->close(io, fd);
+    CPAM_TRY(status);
+    CPAM_TRY(sink_finish(sink, err));
+    return file_unlink(io, from, err);
+}
+
+static enum cpam_status
+move_to(struct io *io, const char *from, const char *to, struct cpam_err *err)
+{
+    if (io->ops->rename_new(io, AT_FDCWD, from, to) == 0)
+        return CPAM_OK;
+    if (errno == EXDEV)
+        return copy(io, from, to, err);
+    return cpam_fail(err, errno == EEXIST ? CPAM_EXISTS : CPAM_IO, errno,
+                     "could not move \"%s\" to \"%s\"", from, to);
+}
+
 static enum cpam_status
 move(struct keeping *self, const char *name, struct cpam_err *err)
 {
-    struct io *io = self->io;
-    char to[300];
+    char from[LONG_PATH], to[LONG_PATH];
+    enum cpam_status status = CPAM_EXISTS;
 
-    if (io->ops->mkdir(io, self->fd, RESTORE_KEPT_WAL, 0700) < 0 && errno != EEXIST)
-        return cpam_fail(err, CPAM_IO, errno, "could not make pg_wal/" RESTORE_KEPT_WAL);
-    snprintf(to, sizeof(to), RESTORE_KEPT_WAL "/%.200s", name);
-    for (int i = 2; io->ops->rename_new(io, self->fd, name, to) < 0; i++)
+    snprintf(from, sizeof(from), "%s/%.200s", self->from, name);
+    snprintf(to, sizeof(to), "%s/%.200s", self->to, name);
+    for (int i = 2; i <= SAME_NAME_MAX && status == CPAM_EXISTS; i++)
     {
-        if (errno != EEXIST || i > SAME_NAME_MAX)
-            return cpam_fail(err, CPAM_IO, errno, "could not move pg_wal/%s into \"%s\"", name, to);
-        snprintf(to, sizeof(to), RESTORE_KEPT_WAL "/%.200s.%d", name, i);
+        status = move_to(self->io, from, to, err);
+        if (status == CPAM_EXISTS)
+            snprintf(to, sizeof(to), "%s/%.200s.%d", self->to, name, i);
     }
-    self->kept++;
-    return CPAM_OK;
+    return status;
 }
 
 static enum cpam_status
@@ -123,46 +136,83 @@ each(struct keeping *self, DIR *dir, struct cpam_err *err)
 
         if (entry == NULL)
             break;
-        if (is_wanted(self, entry->d_name))
+        if (!is_wanted(self, entry->d_name))
+            continue;
+        if (self->to[0] != '\0')
+        {
+            CPAM_TRY(file_make_dirs(self->io, self->to, 0700, err));
             CPAM_TRY(move(self, entry->d_name, err));
+        }
+        self->found++;
     }
     if (errno != 0)
-        return cpam_fail(err, CPAM_IO, errno, "could not read pg_wal");
+        return cpam_fail(err, CPAM_IO, errno, "could not read the directory \"%s\"", self->from);
     return CPAM_OK;
 }
 
+/* Of the place's path in it, if that is a directory that is there. */
 static enum cpam_status
-sync_kept(const struct keeping *self, struct cpam_err *err)
+from_directory(struct keeping *self, const struct restore_place *place, const char *path,
+               struct cpam_err *err)
 {
     struct io *io = self->io;
-    int fd = io->ops->open_beneath(io, self->fd, RESTORE_KEPT_WAL,
-                                   O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
 
-    if (fd < 0)
-        return cpam_fail(err, CPAM_IO, errno, "could not open pg_wal/" RESTORE_KEPT_WAL);
-    enum cpam_status status = file_sync(io, fd, "pg_wal/" RESTORE_KEPT_WAL, err);
-    io->ops->close(io, fd);
-    return status == CPAM_OK ? file_sync(io, self->fd, "pg_wal", err) : status;
+    snprintf(self->from, sizeof(self->from), "%s/%s", place->path, path);
+    self->fd = io->ops->open_beneath(io, place->fd, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
+    /* a link is removed, and what it leads to is left alone */
+    if (self->fd < 0 && (errno == ENOENT || errno == ELOOP || errno == ENOTDIR))
+        return CPAM_OK;
+    if (self->fd < 0)
+        return cpam_fail(err, CPAM_IO, errno, "could not open the directory \"%s\"", self->from);
+    size_t before = self->found;
+    DIR *dir = io->ops->opendir(io, self->fd, ".");
+    enum cpam_status status =
+        dir == NULL
+            ? cpam_fail(err, CPAM_IO, errno, "could not read the directory \"%s\"", self->from)
+            : each(self, dir, err);
+
+    if (dir != NULL)
+        io->ops->closedir(io, dir);
+    if (status == CPAM_OK && self->found > before && self->to[0] != '\0')
+        status = file_sync(io, self->fd, self->from, err);
+    io->ops->close(io, self->fd);
+    return status;
+}
+
+/* pg_wal as the backup had it, and what the data directory really has by that name. */
+static enum cpam_status
+from_both(struct restore_places *places, struct keeping *self, struct cpam_err *err)
+{
+    const struct restore_place *data = &places->items[0];
+    const struct restore_place *linked = wal_place(places);
+
+    if (linked != data && linked->fd >= 0 && (linked->adopted || linked->ours))
+        CPAM_TRY(from_directory(self, linked, ".", err));
+    return data->fd >= 0 && (data->adopted || data->ours)
+               ? from_directory(self, data, "pg_wal", err)
+               : CPAM_OK;
 }
 
 enum cpam_status
 restore_keep_wal(struct restore_places *places, size_t *kept, struct cpam_err *err)
 {
+    const struct restore_place *to = wal_place(places);
     struct keeping self = {.io = places->io, .fd = -1};
 
+    snprintf(self.to, sizeof(self.to), "%s/%s" RESTORE_KEPT_WAL, to->path,
+             to == &places->items[0] ? "pg_wal/" : "");
     *kept = 0;
-    CPAM_TRY(wal_open(places, &self.fd, err));
-    if (self.fd < 0)
-        return CPAM_OK;
-    DIR *dir = self.io->ops->opendir(self.io, self.fd, ".");
-    enum cpam_status status = dir == NULL ? cpam_fail(err, CPAM_IO, errno, "could not read pg_wal")
-                                          : each(&self, dir, err);
+    CPAM_TRY(from_both(places, &self, err));
+    *kept = self.found;
+    return self.found > 0 ? file_sync_dir(self.io, self.to, err) : CPAM_OK;
+}
 
-    if (dir != NULL)
-        self.io->ops->closedir(self.io, dir);
-    if (status == CPAM_OK && self.kept > 0)
-        status = sync_kept(&self, err);
-    self.io->ops->close(self.io, self.fd);
-    *kept = self.kept;
+enum cpam_status
+restore_keep_wal_look(struct restore_places *places, size_t *found, struct cpam_err *err)
+{
+    struct keeping self = {.io = places->io, .fd = -1};
+    enum cpam_status status = from_both(places, &self, err);
+
+    *found = self.found;
     return status;
 }

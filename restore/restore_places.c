@@ -291,6 +291,27 @@ check_kept_wal(struct restore_places *places, const struct restore_place *place,
     return CPAM_USAGE;
 }
 
+/* Nor is what it had still to put aside; an aborted restore without --delta has none. */
+static enum cpam_status
+check_left_wal(struct restore_places *places, struct cpam_err *err)
+{
+    size_t found = 0;
+
+    if (places->delta || !places->items[0].ours)
+        return CPAM_OK;
+    CPAM_TRY(restore_keep_wal_look(places, &found, err));
+    if (found == 0)
+        return CPAM_OK;
+    cpam_fail(
+        err, CPAM_USAGE, 0,
+        "pg_wal in \"%s\" holds %zu file%s that an aborted --delta had still to put aside, and "
+        "that the archive may not have; beginning anew would remove %s",
+        places->items[0].path, found, found == 1 ? "" : "s", found == 1 ? "it" : "them");
+    cpam_err_hint(err, "go on with --delta, or move the WAL out of \"%s\" first",
+                  places->items[0].path);
+    return CPAM_USAGE;
+}
+
 static enum cpam_status
 place_check(struct restore_places *places, struct restore_place *place, struct cpam_err *err)
 {
@@ -391,6 +412,7 @@ restore_places_check(struct restore_places *places, const struct option_list *ma
     CPAM_TRY(check_apart(places, err));
     for (size_t i = 0; i < places->count; i++)
         CPAM_TRY(place_check(places, &places->items[i], err));
+    CPAM_TRY(check_left_wal(places, err));
     return check_room(places, err);
 }
 

@@ -217,5 +217,81 @@ def test_T6_T9_B12_what_its_owner_may_not_write_comes_back_whole_and_as_it_was(t
     t.equal(world.rows(server), "1 2")
 
 
+def crashed(world):
+    """The server is gone, and its postmaster.pid with it."""
+    world.pg.stop("immediate")
+    pid = os.path.join(world.pg.data, "postmaster.pid")
+    if os.path.exists(pid):
+        os.unlink(pid)
+
+
+def pg_wal_is_a_directory_again(t, below):
+    """Backed up while pg_wal was a link to a folder of `below`."""
+    world = World(t, start=False)
+    plain, place = os.path.join(world.pg.data, "pg_wal"), os.path.join(below, "wal")
+    workspace.run(["mv", plain, place])
+    workspace.run(["ln", "-s", place, plain])
+    world.start()
+    world.insert(1)
+    world.push()
+    world.insert(2)
+    world.archived()
+    world.pg.stop()
+    os.unlink(plain)
+    workspace.run(["mv", place, plain])
+    world.pg.configure(archive_command="false")
+    world.pg.start()
+    world.insert(3)
+    segment = world.pg.sql("select pg_walfile_name(pg_current_wal_lsn())")
+    crashed(world)
+    with open(os.path.join(plain, segment), "rb") as file:
+        content = file.read()
+    result, _ = world.fetch("--latest", "--recover", "--delta", data=world.pg.data, code=3)
+    t.holds(result.out, ["old WAL"])
+    t.equal(os.readlink(plain), place)
+    kept = os.path.join(place, "before-restore")
+    t.true(segment in os.listdir(kept), f"{segment} is kept: {os.listdir(kept)}")
+    with open(os.path.join(kept, segment), "rb") as file:
+        t.true(file.read() == content, "as it was")
+
+
+@tap.limit(300)
+def test_T6_trap20_WAL_never_archived_in_a_pg_wal_that_was_a_link_when_it_was_backed_up(t):
+    pg_wal_is_a_directory_again(t, t.folder())
+
+
+@tap.limit(300)
+def test_T6_trap20_such_WAL_goes_to_another_file_system(t):
+    below = workspace.make("/dev/shm")
+    t.defer(workspace.remove, below)
+    if os.stat(below).st_dev == os.stat(t.folder()).st_dev:
+        raise tap.Skip("needs another file system at /dev/shm")
+    pg_wal_is_a_directory_again(t, below)
+
+
+@tap.limit(300)
+def test_T6_trap20_WAL_that_an_aborted_delta_had_still_to_put_aside(t):
+    world, _ = filled(t, 1)
+    world.insert(2)
+    world.archived()
+    world.pg.configure(archive_command="false")
+    world.pg.reload()
+    world.insert(3)
+    segment = world.pg.sql("select pg_walfile_name(pg_current_wal_lsn())")
+    crashed(world)
+    # a disk without room for pg_wal/before-restore: what is in its way has the same effect
+    wal = os.path.join(world.pg.data, "pg_wal")
+    aside = workspace.write(os.path.join(wal, "before-restore"), "", 0o600)
+    world.fetch("--latest", "--recover", "--delta", data=world.pg.data, code=1)
+    os.unlink(aside)
+    t.true(not os.path.exists(os.path.join(world.pg.data, "global/pg_control")), "it had begun")
+    t.true(segment in os.listdir(wal), f"{segment} is there")
+    world.fetch("--latest", "--recover", data=world.pg.data, code=2,
+                words=["aborted --delta had still to put aside", "go on with --delta"])
+    t.true(segment in os.listdir(wal), f"{segment} is still there")
+    world.fetch("--latest", "--recover", "--delta", data=world.pg.data, code=3)
+    t.true(segment in os.listdir(os.path.join(wal, "before-restore")), f"{segment} is kept")
+
+
 if __name__ == "__main__":
     tap.main(globals())
