@@ -8,9 +8,9 @@ import subprocess
 import time
 
 import push_world
+from bucket_world import bucket
 from push_world import World, name, programs, segment, tap, workspace
 from worker_world import until
-import test_wal_worker_store
 
 SEGMENTS = 200
 FIRST = 8  # segments until it is warm
@@ -20,7 +20,7 @@ class Replay(World):
     """A bucket with the segments in it, and the data directory of a server that recovers."""
 
     def __init__(self, t, fetch):
-        made, self.store = test_wal_worker_store.bucket(t, fetch=fetch)
+        made, self.store = bucket(t, fetch=fetch)
         self.__dict__.update({**made.__dict__, "store": self.store})
         names = [self.segment(number) for number in range(1, SEGMENTS + 1)]
         folder = workspace.folder(f"{self.pg_wal}/archive_status", 0o700)

@@ -6,8 +6,9 @@ import subprocess
 import threading
 import time
 
+from bucket_world import bucket
 from push_world import World, name, segment, tap, workspace
-from test_wal_worker_store import bucket, stored
+from test_wal_worker_store import stored
 from worker_world import has, ready, the_worker, until
 
 READY = 1000
