@@ -103,7 +103,7 @@ tell_json(struct json_writer *json, const char *repository, const struct backup_
     json_put_text(json, "repository", repository);
     json_put_text(json, "label", summary->label);
     json_put_text(json, "kind", summary->kind);
-    json_put_u64_text(json, "sysid", summary->sysid);
+    json_put_u64_text(json, "system_identifier", summary->sysid);
     json_put_u64(json, "seq", summary->seq);
     json_put_u64(json, "timeline", summary->timeline.id);
     lsn_format(summary->start, lsn);
@@ -316,7 +316,7 @@ run(struct cli *cli, struct cpam_err *err)
     thread_grow_apart();
     watch_signals();
     json_begin_object(&json, NULL);
-    json_put_u64(&json, "version", 1);
+    json_put_u64(&json, "schema", 1);
     json_begin_array(&json, "backups");
     enum cpam_status status = push_all(cli, &json, err);
     json_end(&json);

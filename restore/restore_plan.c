@@ -67,9 +67,11 @@ say_wal(const struct restore_plan *plan, struct cpam_buf *out, struct cpam_err *
     segment_format(target->first, size, first);
     segment_format(target->last, size, last);
     text_format_time(target->latest_reachable, when);
-    SAY("WAL            %" PRIu64 " segment%s of %u MiB, %s to %s; nothing in them is later than "
-        "%s\n",
-        target->segments, target->segments == 1 ? "" : "s", size >> 20, first, last, when);
+    SAY("WAL            %" PRIu64 " segment%s of %u MiB, %s to %s", target->segments,
+        target->segments == 1 ? "" : "s", size >> 20, first, last);
+    if (plan->settings->target->kind != TARGET_LSN) /* when what is there was written is not known */
+        SAY("; nothing in them is later than %s", when);
+    SAY("\n");
     if (target->hole)
     {
         segment_format(target->missing, size, first);
@@ -154,9 +156,7 @@ restore_plan_text(const struct restore_plan *plan, struct cpam_buf *out, struct 
             restore_databases_emptied(plan->survey->databases));
     CPAM_TRY(say_wal(plan, out, err));
     CPAM_TRY(say_places(plan, out, err));
-    if (plan->dry_run)
-        CPAM_TRY(say_unchecked(plan, out, err));
-    return CPAM_OK;
+    return say_unchecked(plan, out, err);
 }
 
 static void
