@@ -1,16 +1,12 @@
 /*
  * complaint.c - reading an <Error> document.
- *
- * Stores name the object in ways of their own (Ceph's radosgw the bucket without its tenant and no key,
- * SeaweedFS the key with a '/' in front, others percent-encoded, a gateway with a folder before it), so
- * that only a name that fits in none of these ways is another one's.
  */
 #include "s3/complaint.h"
 
 #include <stdio.h>
 #include <string.h>
 
-#include "s3/page.h"
+#include "s3/name.h"
 #include "s3/xml.h"
 
 struct reading
@@ -19,34 +15,6 @@ struct reading
     const struct s3_call *call;
     struct s3_complaint *complaint;
 };
-
-/* Is the shorter one the end of the longer one, from one of these characters on? */
-static bool
-is_tail(const char *one, const char *other, const char *between)
-{
-    size_t one_size = strlen(one), other_size = strlen(other);
-    const char *longer = one_size > other_size ? one : other;
-    const char *shorter = one_size > other_size ? other : one;
-    const char *at = longer + strlen(longer) - strlen(shorter);
-
-    return strcmp(at, shorter) == 0 && (at == longer || strchr(between, at[-1]) != NULL);
-}
-
-/* An element without text says nothing. */
-static enum cpam_status
-check_name(struct s3_complaint *complaint, const char *ours, const char *theirs,
-           const char *between, struct cpam_err *err)
-{
-    CPAM_AUTO(free) char *decoded = strdup(theirs);
-    struct cpam_err ignored;
-
-    if (decoded == NULL)
-        return cpam_fail(err, CPAM_NO_MEMORY, 0, "no memory for an answer");
-    bool fits = theirs[0] == '\0' || is_tail(ours, theirs, between) ||
-                (s3_url_decode(decoded, &ignored) == CPAM_OK && is_tail(ours, decoded, between));
-    complaint->is_foreign |= !fits;
-    return CPAM_OK;
-}
 
 static enum cpam_status
 on_end(void *arg, const char *path, const char *text, struct cpam_err *err)
@@ -65,6 +33,7 @@ on_end(void *arg, const char *path, const char *text, struct cpam_err *err)
         {"Error/Region", complaint->region, sizeof(complaint->region)},
     };
 
+    (void) err;
     if (strcmp(path, "Error") == 0)
         complaint->is_error = true;
     for (size_t i = 0; i < sizeof(wanted) / sizeof(wanted[0]); i++)
@@ -76,9 +45,9 @@ on_end(void *arg, const char *path, const char *text, struct cpam_err *err)
         }
     complaint->codes += strcmp(path, "Error/Code") == 0;
     if (strcmp(path, "Error/Key") == 0 && reading->call->key != NULL)
-        return check_name(complaint, reading->call->key, text, "/", err);
+        complaint->is_foreign |= !s3_is_named(text, reading->call->key, "/");
     if (strcmp(path, "Error/BucketName") == 0)
-        return check_name(complaint, reading->s3->settings.bucket, text, ":/", err);
+        complaint->is_foreign |= !s3_is_named(text, reading->s3->settings.bucket, ":/");
     return CPAM_OK;
 }
 

@@ -93,9 +93,6 @@ check_page(struct s3_page *page, const struct s3_list *list, const struct walk *
     {
         const char *key = page->rows[i].key;
 
-        if (strncmp(key, list->prefix, strlen(list->prefix)) != 0)
-            return cpam_fail(err, CPAM_UNKNOWN, 0,
-                             "the listing has \"%s\", which was not asked for", key);
         /* a prefix may sort before `after` when `after` lies inside it */
         bool inside = page->rows[i].is_prefix && walk->last == NULL && list->after != NULL &&
                       strncmp(list->after, key, strlen(key)) == 0;
@@ -132,6 +129,8 @@ list_page(struct s3 *s3, const struct s3_list *list, const struct walk *walk,
         s3_call_query(&call, "start-after", list->after);
     CPAM_TRY(s3_call(s3, &call, deadline, &reply, err));
     enum cpam_status status = s3_page_read(&reply, page, err);
+    if (status == CPAM_OK)
+        status = s3_page_check(page, s3->settings.bucket, list, err);
     if (status == CPAM_OK)
         status = check_page(page, list, walk, err);
     if (status != CPAM_OK)
@@ -221,6 +220,8 @@ versions_page(struct s3 *s3, const struct s3_list *list, unsigned size,
     CPAM_TRY(s3_call(s3, &call, deadline, &reply, err));
     enum cpam_status status = s3_page_read(&reply, page, err);
     if (status == CPAM_OK)
+        status = s3_page_check(page, s3->settings.bucket, list, err);
+    if (status == CPAM_OK)
         status = check_markers(page, key, before->next_version, err);
     if (status != CPAM_OK)
         s3_call_prefix(s3, &call, err);
@@ -236,9 +237,6 @@ versions_of(const struct s3_page *page, const char *key, s3_entry_fn fn, void *a
     {
         const struct s3_row *row = &page->rows[i];
 
-        if (strncmp(row->key, key, strlen(key)) != 0)
-            return cpam_fail(err, CPAM_UNKNOWN, 0,
-                             "the listing has \"%s\", which was not asked for", row->key);
         if (strcmp(row->key, key) == 0 && !row->is_prefix)
             CPAM_TRY(tell(row, fn, arg, err));
         else
@@ -295,9 +293,6 @@ check_versions(struct s3_page *page, const struct s3_list *list, const char *las
     {
         const char *key = page->rows[i].key;
 
-        if (strncmp(key, list->prefix, strlen(list->prefix)) != 0)
-            return cpam_fail(err, CPAM_UNKNOWN, 0,
-                             "the listing has \"%s\", which was not asked for", key);
         if (before != NULL && strcmp(key, before) < 0 && !page->rows[i].is_prefix)
             return cpam_fail(err, CPAM_UNKNOWN, 0,
                              "the listing goes back: \"%s\" comes after \"%s\"", key, before);

@@ -3,9 +3,11 @@
  */
 #include "s3/page.h"
 
+#include <inttypes.h>
 #include <string.h>
 
 #include "base/text.h"
+#include "s3/name.h"
 #include "s3/xml.h"
 
 void
@@ -18,6 +20,8 @@ s3_page_clear(struct s3_page *page)
         free(page->rows[i].etag);
     }
     free(page->rows);
+    free(page->name);
+    free(page->prefix);
     free(page->token);
     free(page->next_key);
     free(page->next_version);
@@ -29,33 +33,6 @@ s3_keep(char **to, const char *text, struct cpam_err *err)
     free(*to);
     *to = strdup(text);
     return *to != NULL ? CPAM_OK : cpam_fail(err, CPAM_NO_MEMORY, 0, "no memory for a listing");
-}
-
-enum cpam_status
-s3_url_decode(char *text, struct cpam_err *err)
-{
-    static const char digits[] = "0123456789abcdef0123456789ABCDEF";
-    char *to = text;
-
-    for (const char *at = text; *at != '\0'; at++)
-    {
-        if (*at != '%')
-        {
-            *to++ = *at == '+' ? ' ' : *at;
-            continue;
-        }
-        const char *high = at[1] != '\0' ? strchr(digits, at[1]) : NULL;
-        const char *low = high != NULL && at[2] != '\0' ? strchr(digits, at[2]) : NULL;
-        if (low == NULL)
-            return cpam_fail(err, CPAM_UNKNOWN, 0, "the listing has a key that can't be decoded");
-        char byte = (char) (((high - digits) & 15) << 4 | ((low - digits) & 15));
-        if (byte == '\0')
-            return cpam_fail(err, CPAM_UNKNOWN, 0, "the listing has a key with a zero byte in it");
-        *to++ = byte;
-        at += 2;
-    }
-    *to = '\0';
-    return CPAM_OK;
 }
 
 static enum cpam_status
@@ -147,9 +124,15 @@ page_end(void *arg, const char *path, const char *text, struct cpam_err *err)
     }
     if (strcmp(name, "IsTruncated") == 0)
     {
-        page->told_truncated = strcmp(text, "true") == 0 || strcmp(text, "false") == 0;
+        page->told_truncated += strcmp(text, "true") == 0 || strcmp(text, "false") == 0;
         page->truncated = strcmp(text, "true") == 0;
     }
+    else if (strcmp(name, "Name") == 0)
+        return s3_keep(&page->name, text, err);
+    else if (strcmp(name, "Prefix") == 0)
+        return s3_keep(&page->prefix, text, err);
+    else if (strcmp(name, "KeyCount") == 0)
+        return text_parse_u64(text, INT64_MAX, &page->rows_told, err);
     else if (strcmp(name, "EncodingType") == 0)
         page->encoded = strcmp(text, "url") == 0;
     else if (strcmp(name, "NextContinuationToken") == 0)
@@ -174,9 +157,11 @@ s3_page_read(const struct http_reply *reply, struct s3_page *page, struct cpam_e
     }
     if (status != CPAM_OK)
         return status;
-    if (!page->is_root || !page->told_truncated)
+    if (!page->is_root || page->told_truncated == 0)
         return cpam_fail(err, CPAM_UNKNOWN, 0,
                          "the answer is no listing, or does not say whether it is whole");
+    if (page->told_truncated > 1)
+        return cpam_fail(err, CPAM_UNKNOWN, 0, "the listing says twice whether it is whole");
     for (size_t i = 0; i < page->count; i++)
     {
         struct s3_row *row = &page->rows[i];
@@ -188,5 +173,52 @@ s3_page_read(const struct http_reply *reply, struct s3_page *page, struct cpam_e
     }
     if (page->encoded && page->next_key != NULL)
         return s3_url_decode(page->next_key, err);
+    return CPAM_OK;
+}
+
+/* The alias of an access point is no bucket's name, and not what a listing is under. */
+static bool
+is_of(const struct s3_page *page, const char *bucket, const char *prefix)
+{
+    static const char alias[] = "-s3alias";
+    size_t size = strlen(bucket);
+    bool is_alias = size > strlen(alias) && strcmp(bucket + size - strlen(alias), alias) == 0;
+
+    return (page->name == NULL || is_alias || s3_is_named(page->name, bucket, ":/")) &&
+           (page->prefix == NULL || s3_is_named(page->prefix, prefix, "/"));
+}
+
+enum cpam_status
+s3_page_check(const struct s3_page *page, const char *bucket, const struct s3_list *list,
+              struct cpam_err *err)
+{
+    size_t size = strlen(list->prefix);
+
+    if (!is_of(page, bucket, list->prefix))
+        return cpam_fail(
+            err, CPAM_UNKNOWN, 0,
+            "the answer is a listing of \"%s\" in bucket \"%s\", which was not asked for",
+            page->prefix != NULL ? page->prefix : "", page->name != NULL ? page->name : bucket);
+    /* fewer lose nothing: radosgw does not count prefixes */
+    if (page->rows_told > page->count)
+        return cpam_fail(err, CPAM_UNKNOWN, 0,
+                         "the listing has %zu entries, and says that there are %" PRIu64,
+                         page->count, page->rows_told);
+    for (size_t i = 0; i < page->count; i++)
+    {
+        const struct s3_row *row = &page->rows[i];
+
+        if (strncmp(row->key, list->prefix, size) != 0)
+            return cpam_fail(err, CPAM_UNKNOWN, 0,
+                             "the listing has \"%s\", which was not asked for", row->key);
+        const char *slash = list->delimited ? strchr(row->key + size, '/') : NULL;
+        /* a folder may have an object of its name */
+        if (slash != NULL && slash[1] != '\0' && !row->is_prefix)
+            return cpam_fail(
+                err, CPAM_UNKNOWN, 0,
+                "the listing has \"%s\" where it was to stop at \"/\": the store ignores "
+                "the delimiter",
+                row->key);
+    }
     return CPAM_OK;
 }

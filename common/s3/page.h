@@ -23,7 +23,10 @@ struct s3_row
 struct s3_page
 {
     const char *root; /* "ListBucketResult" or "ListVersionsResult" */
-    bool is_root, truncated, told_truncated, encoded;
+    bool is_root, truncated, encoded;
+    unsigned told_truncated; /* how often it says whether it is whole */
+    uint64_t rows_told;      /* KeyCount; 0: not told */
+    char *name, *prefix;     /* what it says it lists; NULL: nothing */
     struct s3_row *rows;
     size_t count, cap;
     char *token, *next_key, *next_version;
@@ -40,10 +43,11 @@ s3_page_clear_scoped_(struct s3_page *page)
     s3_page_clear(page);
 }
 
+/* Is this a page of what was asked for, as far as it says so?  Else CPAM_UNKNOWN. */
+enum cpam_status s3_page_check(const struct s3_page *page, const char *bucket,
+                               const struct s3_list *list, struct cpam_err *err) CPAM_CHECK;
+
 /* Replaces *to by a copy of text. */
 enum cpam_status s3_keep(char **to, const char *text, struct cpam_err *err) CPAM_CHECK;
-
-/* "%41+" as a listing with encoding-type=url writes it, in place. */
-enum cpam_status s3_url_decode(char *text, struct cpam_err *err) CPAM_CHECK;
 
 #endif

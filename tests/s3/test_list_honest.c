@@ -112,6 +112,84 @@ START_TEST(S3_some_empty_pages_are_part_of_a_listing)
 }
 END_TEST
 
+/* What a page says of itself, in the ways in which stores say it, and what contradicts it. */
+static const struct
+{
+    const char *page;
+    bool delimited;
+    const char *why; /* NULL: it is believed */
+} pages[] = {
+    {LIST("<Name>cpam</Name><Prefix>p/q/</Prefix><KeyCount>1</KeyCount>" KEY("p/q/a") WHOLE), false,
+     NULL},
+    {LIST("<Name>cpam</Name><Prefix>p%2Fq%2F</Prefix><EncodingType>url</EncodingType>" KEY(
+         "p%2Fq%2Fa") WHOLE),
+     false, NULL},
+    {LIST("<Prefix>p/q/</Prefix><EncodingType>url</EncodingType>" WHOLE), false, NULL},
+    {LIST("<Prefix>/p/q/</Prefix>" WHOLE), false, NULL},
+    {LIST("<Name/><Prefix/>" WHOLE), false, NULL},
+    {LIST("<Name>tenant:cpam</Name>" WHOLE), false, NULL},
+    /* radosgw counts objects only */
+    {LIST("<KeyCount>1</KeyCount>" KEY("p/q/a") DIR("p/q/b/") WHOLE), true, NULL},
+    {LIST("<KeyCount>2</KeyCount>" KEY("p/q/a") DIR("p/q/b/") WHOLE), true, NULL},
+    /* the object of a folder */
+    {LIST(KEY("p/q/") KEY("p/q/a/") WHOLE), true, NULL},
+    {LIST("<Name>other</Name>" KEY("p/q/a") WHOLE), false,
+     "a listing of \"\" in bucket \"other\", which was not asked for"},
+    {LIST("<Name>cpam2</Name>" WHOLE), false, "in bucket \"cpam2\""},
+    {LIST("<Prefix>p/r/</Prefix>" WHOLE), false, "a listing of \"p/r/\" in bucket \"cpam\""},
+    {LIST("<Prefix>p/q</Prefix>" WHOLE), false, "a listing of \"p/q\""},
+    {LIST("<Prefix>p/q/a</Prefix>" KEY("p/q/a") WHOLE), false, "a listing of \"p/q/a\""},
+    {LIST("<KeyCount>2</KeyCount>" KEY("p/q/a") WHOLE), false,
+     "1 entries, and says that there are 2"},
+    {LIST("<KeyCount>1</KeyCount>" WHOLE), false, "0 entries, and says that there are 1"},
+    {LIST("<KeyCount>many</KeyCount>" WHOLE), false, "is not a number"},
+    {LIST(WHOLE KEY("p/q/a") WHOLE), false, "says twice whether it is whole"},
+    {LIST(MORE("t") KEY("p/q/a") WHOLE), false, "says twice whether it is whole"},
+    {LIST(KEY("p/q/a/b") WHOLE), true, "the store ignores the delimiter"},
+};
+
+static void
+ck_page(enum listing which, const char *page, bool delimited, const char *why)
+{
+    const struct fake_answer answer = {.status = 200, .body = page};
+    const struct s3_list list = {.prefix = "p/q/", .delimited = delimited};
+    struct fixture *f = calloc(1, sizeof(*f));
+    struct cpam_err err;
+    size_t rows;
+
+    open_s3(f, "https://s3.example.net", &answer, 1);
+    if (why == NULL)
+        ck_ok(run(f, which, &list, &rows, &err), &err);
+    else
+        ck_fails(run(f, which, &list, &rows, &err), CPAM_UNKNOWN, why, &err);
+    close_s3(f);
+    free(f);
+}
+
+START_TEST(F1_a_listing_is_held_against_what_it_says_of_itself)
+{
+    ck_page(OBJECTS, pages[_i].page, pages[_i].delimited, pages[_i].why);
+}
+END_TEST
+
+START_TEST(F5_so_is_one_of_versions)
+{
+    static const char other[] = VERSIONS("<Prefix>p/r/</Prefix>" WHOLE);
+    static const char name[] = VERSIONS("<Name>other</Name>" WHOLE);
+    static const char deep[] = VERSIONS(VERSION("p/q/a/b", "1") WHOLE);
+    static const char good[] =
+        VERSIONS("<Name>cpam</Name><Prefix>p/q/</Prefix>" VERSION("p/q/a", "1") WHOLE);
+
+    for (enum listing which = ALL_VERSIONS; which <= VERSIONS_OF_ONE; which++)
+    {
+        ck_page(which, other, false, "a listing of \"p/r/\"");
+        ck_page(which, name, false, "in bucket \"other\"");
+        ck_page(which, good, false, NULL);
+    }
+    ck_page(ALL_VERSIONS, deep, true, "the store ignores the delimiter");
+}
+END_TEST
+
 Suite *
 suite(void)
 {
@@ -120,6 +198,9 @@ suite(void)
 
     tcase_add_loop_test(tcase, P11_a_listing_that_does_not_get_on_ends, 0, (int) COUNT_OF(circles));
     tcase_add_test(tcase, S3_some_empty_pages_are_part_of_a_listing);
+    tcase_add_loop_test(tcase, F1_a_listing_is_held_against_what_it_says_of_itself, 0,
+                        (int) COUNT_OF(pages));
+    tcase_add_test(tcase, F5_so_is_one_of_versions);
     suite_add_tcase(suite, tcase);
     return suite;
 }
