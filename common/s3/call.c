@@ -3,6 +3,7 @@
  */
 #include "s3/call.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "base/text.h"
@@ -139,6 +140,9 @@ s3_call_once(struct s3 *s3, const struct s3_call *call, struct deadline deadline
     sent[http.header_count].name = "Authorization";
     CPAM_TRY(text_of(&authorization, &sent[http.header_count++].value, err));
 
+    const char *whole = sent[http.header_count - 1].value; /* ends in the signature */
+    snprintf(s3->signature, sizeof(s3->signature), "%s",
+             whole + strlen(whole) - (SIGV4_HEX_SIZE - 1));
     enum cpam_status status = http_send(s3->http, &http, reply, err);
     if (status == CPAM_OK)
         status = s3_judge(s3, call, reply, retry, err);

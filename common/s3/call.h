@@ -30,6 +30,7 @@ struct s3
     int64_t skew;           /* us the store's clock is ahead of ours; 0 until it complained */
     unsigned skews;         /* how often it complained */
     char code[S3_CODE_MAX]; /* of the last answer's error document, or "" */
+    char signature[SIGV4_HEX_SIZE]; /* of the last request: not to be repeated in a sentence */
 };
 
 struct s3_call

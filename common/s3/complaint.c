@@ -1,5 +1,7 @@
 /*
- * complaint.c - reading an <Error> document.
+ * complaint.c - reading an <Error> document, which a person is going to read.
+ *
+ * Some stores and gateways repeat what was sent to them: what signs for us does not get into a sentence.
  */
 #include "s3/complaint.h"
 
@@ -15,6 +17,39 @@ struct reading
     const struct s3_call *call;
     struct s3_complaint *complaint;
 };
+
+static void
+hide(char *text, const void *secret, size_t size)
+{
+    static const char instead[] = "***";
+    char *at;
+
+    while (size > 0 && (at = memmem(text, strlen(text), secret, size)) != NULL)
+    {
+        size_t stars = size < strlen(instead) ? size : strlen(instead);
+
+        memcpy(at, instead, stars);
+        memmove(at + stars, at + size, strlen(at + size) + 1);
+        text = at + stars;
+    }
+}
+
+/* What the store says, less what it repeats; without memory it says nothing. */
+static void
+take(const struct s3 *s3, const char *text, char *to, size_t size)
+{
+    const struct credentials *credentials = s3->credentials;
+    CPAM_AUTO(free) char *copy = text != NULL ? strdup(text) : NULL;
+
+    if (copy == NULL)
+        return;
+    hide(copy, secret_data(credentials->secret_key), secret_size(credentials->secret_key));
+    if (credentials->session_token != NULL)
+        hide(copy, secret_data(credentials->session_token),
+             secret_size(credentials->session_token));
+    hide(copy, s3->signature, strlen(s3->signature));
+    snprintf(to, size, "%s", copy);
+}
 
 static enum cpam_status
 on_end(void *arg, const char *path, const char *text, struct cpam_err *err)
@@ -41,7 +76,7 @@ on_end(void *arg, const char *path, const char *text, struct cpam_err *err)
         {
             complaint->is_error = true;
             if (wanted[i].to[0] == '\0')
-                snprintf(wanted[i].to, wanted[i].size, "%s", text);
+                take(reading->s3, text, wanted[i].to, wanted[i].size);
         }
     complaint->codes += strcmp(path, "Error/Code") == 0;
     if (strcmp(path, "Error/Key") == 0 && reading->call->key != NULL)
@@ -57,13 +92,14 @@ s3_complaint_read(const struct s3 *s3, const struct s3_call *call, const struct 
 {
     struct reading reading = {s3, call, out};
     const struct s3_xml_handler handler = {.end = on_end, .arg = &reading};
-    const char *id = http_reply_header(reply, "x-amz-request-id");
     struct cpam_err ignored;
 
     *out = (struct s3_complaint){.codes = 0};
+    take(s3, http_reply_header(reply, "x-amz-bucket-region"), out->region, sizeof(out->region));
     if (reply->body.size > 0)
         out->is_whole =
             s3_xml_read(reply->body.data, reply->body.size, &handler, &ignored) == CPAM_OK;
-    if (out->request_id[0] == '\0' && id != NULL)
-        snprintf(out->request_id, sizeof(out->request_id), "%s", id);
+    if (out->request_id[0] == '\0')
+        take(s3, http_reply_header(reply, "x-amz-request-id"), out->request_id,
+             sizeof(out->request_id));
 }

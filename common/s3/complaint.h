@@ -13,10 +13,11 @@ struct s3_complaint
     bool is_foreign; /* it names an object or a bucket other than the call's */
     unsigned codes;  /* how many it has: the first is told */
     char code[S3_CODE_MAX];
-    char message[512], request_id[128], region[64];
+    char message[512], request_id[128], region[64]; /* from headers too */
 };
 
-/* A document that breaks off still tells what it told before; what is none has no code. */
+/* Texts without our secrets and signature, should the store repeat them ("***").  A document that breaks off
+   still tells what it told before; what is none has no code. */
 void s3_complaint_read(const struct s3 *s3, const struct s3_call *call,
                        const struct http_reply *reply, struct s3_complaint *out);
 

@@ -125,18 +125,13 @@ say(struct s3 *s3, const struct http_reply *reply, const struct s3_complaint *co
 }
 
 static void
-hint_region(const struct s3 *s3, const struct http_reply *reply,
-            const struct s3_complaint *complaint, struct cpam_err *err)
+hint_region(const struct s3 *s3, const struct s3_complaint *complaint, struct cpam_err *err)
 {
-    const char *region = http_reply_header(reply, "x-amz-bucket-region");
-
-    if (region == NULL && complaint->region[0] != '\0')
-        region = complaint->region;
-    if (region != NULL && strcmp(region, s3->settings.region) != 0)
+    if (complaint->region[0] != '\0' && strcmp(complaint->region, s3->settings.region) != 0)
         cpam_err_hint(err,
                       "the store says that the bucket is in region \"%s\", not \"%s\": set "
                       "\"region\" of the repository",
-                      region, s3->settings.region);
+                      complaint->region, s3->settings.region);
 }
 
 /* Why a code that means "not there" does not prove it here; "": it does. */
@@ -184,7 +179,7 @@ refuse(struct s3 *s3, const struct s3_call *call, const struct http_reply *reply
     if (hint != NULL)
         cpam_err_hint(err, "%s", hint);
     if (status == CPAM_REFUSED)
-        hint_region(s3, reply, complaint, err);
+        hint_region(s3, complaint, err);
     return status;
 }
 

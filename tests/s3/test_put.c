@@ -81,6 +81,50 @@ START_TEST(put_is_refused)
 }
 END_TEST
 
+/* The clock stands still: the same request is signed alike. */
+START_TEST(E8_what_signs_for_us_is_not_repeated_in_a_sentence)
+{
+    static const struct
+    {
+        const char *before, *behind;
+    } documents[] = {{"<Error><Code>", "</Code></Error>"},
+                     {"<Error><Code>AccessDenied</Code><Message>you sent ", "</Message></Error>"},
+                     {"<Error><Code>AccessDenied</Code><RequestId>", "</RequestId></Error>"},
+                     {"<Error><Code>AccessDenied</Code><Region>", "</Region></Error>"},
+                     {"<Error><Code>AccessDenied</Code><Key>", "</Key></Error>"}};
+    struct fake_answer answer = {.status = 403, .body = ERROR("AccessDenied")};
+    struct fixture f;
+    struct s3_info info;
+    struct cpam_err err;
+    char signature[65], body[1024], headers[1024];
+    const char *leaks[] = {"secret", "to/ken+", signature};
+
+    open_s3(&f, "https://s3.example.net", &answer, 1);
+    ck_fails(put_hello(&f, &info, &err), CPAM_REFUSED, "AccessDenied", &err);
+    snprintf(signature, sizeof(signature), "%s", strstr(f.http.asked, "Signature=") + 10);
+    close_s3(&f);
+    for (size_t i = 0; i < COUNT_OF(leaks); i++)
+    {
+        char text[256];
+
+        snprintf(text, sizeof(text), "<%s>%s", leaks[i], leaks[i]);
+        snprintf(headers, sizeof(headers), "x-amz-request-id: %s\nx-amz-bucket-region: %s\n", text,
+                 text);
+        snprintf(text, sizeof(text), "&lt;%s&gt;%s", leaks[i], leaks[i]);
+        snprintf(body, sizeof(body), "%s%s%s", documents[_i].before, text, documents[_i].behind);
+        answer.body = body;
+        answer.headers = _i == 4 ? headers : NULL;
+        open_s3(&f, "https://s3.example.net", &answer, 1);
+        ck_fails(put_hello(&f, &info, &err), CPAM_REFUSED, "answered 403", &err);
+        ck_asked(&f, signature);
+        ck_assert_msg(strstr(err.text, leaks[i]) == NULL, "%s", err.text);
+        ck_assert_msg(strstr(err.hint, leaks[i]) == NULL, "%s", err.hint);
+        ck_assert(strstr(err.text, "***") != NULL || strstr(err.hint, "***") != NULL);
+        close_s3(&f);
+    }
+}
+END_TEST
+
 /* MD5 of "hello": 5d41402abc4b2a76b9719d911017c592 */
 #define HELLO "ETag: \"5d41402abc4b2a76b9719d911017c592\"\nx-amz-version-id: v1\n"
 
@@ -305,6 +349,7 @@ suite(void)
     TCase *tcase = tcase_create("put");
 
     tcase_add_loop_test(tcase, put_is_refused, 0, (int) COUNT_OF(refusals));
+    tcase_add_loop_test(tcase, E8_what_signs_for_us_is_not_repeated_in_a_sentence, 0, 5);
     tcase_add_loop_test(tcase, S1_put_is_tried_again, 0, (int) COUNT_OF(passing));
     tcase_add_loop_test(tcase, S2_S8_put_says_what_the_store_needs_to_refuse, 0, 2);
     tcase_add_loop_test(tcase, S6_S12_put_asks_for_encryption_and_lock, 0,
