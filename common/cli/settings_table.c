@@ -76,7 +76,7 @@ const struct setting_def settings_table[] = {
     {"repositories[].object_lock.mode", SETTING_CHOICE, SETTING_NEEDED_IN_SECTION, REPO(lock_mode),
      .choices = "COMPLIANCE|GOVERNANCE", .s3_only = true,
      .help = "Objects can't be deleted before their time; left out: no lock. The credentials need "
-             "s3:PutObjectRetention as well."},
+             "s3:PutObjectRetention as well, and s3:GetObjectRetention to see that it is done."},
     {"repositories[].object_lock.days", SETTING_NUMBER, SETTING_NEEDED_IN_SECTION,
      offsetof(struct repository_raw, lock_days), 1, 36500, .s3_only = true,
      .help = "How long an object is locked; those of a backup base.full_every and 7 days longer, "

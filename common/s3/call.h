@@ -95,9 +95,6 @@ enum cpam_status s3_digest(struct s3 *s3, const struct http_body *body, unsigned
 /* Do the settings want objects locked?  Until when one is that is locked now, for `more` us longer. */
 bool s3_lock_wanted(const struct s3 *s3);
 void s3_lock_until(struct s3 *s3, int64_t more, char out[TEXT_TIME_MAX]);
-/* Lock an object that is there; version "": the current one. */
-enum cpam_status s3_lock(struct s3 *s3, const char *key, const char *version, int64_t more,
-                         struct deadline deadline, struct cpam_err *err) CPAM_CHECK;
 /* The headers of encryption, class and lock; retain has room for the date. */
 void s3_put_headers(struct s3 *s3, const struct s3_put *put, struct s3_call *call, char retain[32]);
 /* Does this answer's ETag say what was stored: an MD5, not hidden by KMS?  Then it must be it. */

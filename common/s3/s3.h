@@ -121,6 +121,10 @@ enum cpam_status s3_head(struct s3 *s3, const char *key, const char *version,
 enum cpam_status s3_delete(struct s3 *s3, const char *key, const char *version,
                            struct deadline deadline, struct cpam_err *err) CPAM_CHECK;
 
+/* Lock an object that is there as the settings say, and so many us longer; version "": the current one. */
+enum cpam_status s3_lock(struct s3 *s3, const char *key, const char *version, int64_t more,
+                         struct deadline deadline, struct cpam_err *err) CPAM_CHECK;
+
 /* --- listings ------------------------------------------------------------------------------- */
 
 struct s3_entry

@@ -13,6 +13,16 @@ enum
     S3_STORE_NOT_ASKED = -1
 };
 
+/* How what is put becomes locked, where it is to be (s3_lock.c). */
+enum s3_store_locks
+{
+    S3_STORE_LOCKS_NOT_SEEN, /* nothing was put yet */
+    S3_STORE_LOCKS_WITH_PUT,
+    S3_STORE_LOCKS_AFTER_PUT, /* it drops what a put says of a lock, and takes it afterwards */
+    S3_STORE_LOCKS_UNTOLD,    /* it does not show locks to this user */
+    S3_STORE_LOCKS_NOT        /* it refuses to */
+};
+
 struct s3_store
 {
     struct store base;
@@ -20,6 +30,7 @@ struct s3_store
     char *prefix; /* "" or "folder/cluster/" */
     char *class_base, *class_wal;
     atomic_int versioning; /* an s3_versioning once it was asked for, else S3_STORE_NOT_ASKED */
+    atomic_int locks;      /* an s3_store_locks */
     int64_t lock_more_base;
     unsigned max_parts;
     char *parts_dir;
@@ -55,6 +66,18 @@ void s3_store_class(const struct s3_store *self, enum store_class class, struct 
 enum cpam_status s3_store_confirm(struct s3_store *self, const char *full,
                                   const struct s3_info *acknowledged, struct deadline deadline,
                                   struct cpam_err *err) CPAM_CHECK;
+
+/*
+ * After a put in one piece was confirmed: is it locked, if it was to be?  Looked at with the first one; a
+ * store that can't is warned of, and takes what comes all the same.  Fails only where each object has to
+ * be locked apart and this one could not be.
+ */
+enum cpam_status s3_store_locked(struct s3_store *self, const struct s3_put *put,
+                                 const struct s3_info *info, struct deadline deadline,
+                                 struct cpam_err *err) CPAM_CHECK;
+/* For s3_store_prepare: the same of an object that was just put; fails where it can't be locked. */
+enum cpam_status s3_store_prove_lock(struct s3_store *self, const char *full,
+                                     struct deadline deadline, struct cpam_err *err) CPAM_CHECK;
 
 /* A get or head said NOT_FOUND: CPAM_NOT_FOUND if that is proven, else CPAM_UNKNOWN. */
 enum cpam_status s3_store_absent(struct s3_store *self, const char *full, struct deadline deadline,

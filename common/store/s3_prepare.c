@@ -157,6 +157,8 @@ s3_store_prepare(struct store *store, struct cpam_err *err)
     if (status == CPAM_OK)
         status = prove_list(&probe, err);
     if (status == CPAM_OK)
+        status = s3_store_prove_lock(self, probe.full, probe.deadline, err);
+    if (status == CPAM_OK)
         remove_probe(&probe);
     return status;
 }

@@ -44,7 +44,8 @@ put_body(struct s3_store *self, const char *key, const struct http_body *body,
     s3_store_class(self, class, &put);
     CPAM_TRY(s3_store_key(self, key, &put.key, err));
     CPAM_TRY(s3_put_new(self->s3, &put, deadline, &info, err));
-    return s3_store_confirm(self, put.key, &info, deadline, err);
+    CPAM_TRY(s3_store_confirm(self, put.key, &info, deadline, err));
+    return s3_store_locked(self, &put, &info, deadline, err);
 }
 
 static enum cpam_status
@@ -265,6 +266,7 @@ s3_store_share(struct store *store, const struct store *with)
 
     s3_share(self->s3, other->s3);
     self->versioning = other->versioning; /* the other may be in use by its thread */
+    self->locks = other->locks;
 }
 
 static const struct store_ops s3_store_ops = {.put_new = s3_store_put_new,

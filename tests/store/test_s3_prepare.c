@@ -90,10 +90,13 @@ list(struct store *store, const char *prefix, const char *after, bool delimited,
 }
 
 static enum cpam_status
-prepare_against(const struct fake_answer *answers, size_t count)
+prepare_locking(const char *lock, const struct fake_answer *answers, size_t count)
 {
-    const struct s3_store_settings settings = {
-        .s3 = {.bucket = "cpam", .endpoint = "https://s3.example.net"}, .prefix = "f/demo"};
+    const struct s3_store_settings settings = {.s3 = {.bucket = "cpam",
+                                                      .endpoint = "https://s3.example.net",
+                                                      .lock_mode = lock,
+                                                      .lock_us = 86400000000},
+                                               .prefix = "f/demo"};
     struct credentials *credentials = NULL;
     struct store *store = NULL;
     struct fake_http http;
@@ -117,6 +120,12 @@ prepare_against(const struct fake_answer *answers, size_t count)
     store_free(store);
     ck_assert_uint_eq(http.next, count);
     return status;
+}
+
+static enum cpam_status
+prepare_against(const struct fake_answer *answers, size_t count)
+{
+    return prepare_locking(NULL, answers, count);
 }
 
 static const struct
@@ -167,6 +176,46 @@ START_TEST(a_writer_that_may_not_delete_is_a_good_writer)
 }
 END_TEST
 
+#define LOOK(more)                                                                                 \
+    {                                                                                              \
+        .status = 200, .headers = "ETag: \"x\"\nContent-Length: 5\n" more                          \
+    }
+#define LOCKED "x-amz-object-lock-mode: COMPLIANCE\n"
+
+static const struct
+{
+    struct fake_answer answers[5];
+    size_t count;
+    enum cpam_status status;
+    const char *words;
+} locks[] = {
+    {{LOOK(LOCKED), {.status = 204}}, 2, CPAM_OK, ""},
+    {{LOOK(""), {.status = 200}, LOOK(LOCKED), {.status = 204}}, 4, CPAM_OK, ""},
+    {{LOOK(""), {.status = 200}, LOOK(""), {.status = 204}}, 4, CPAM_OK, ""}, /* a warning */
+    {{LOOK(""), {.status = 400, .body = "<Error><Code>InvalidRequest</Code></Error>"}},
+     2,
+     CPAM_REFUSED,
+     "does not lock what is put there"},
+    {{LOOK(""), {.status = 501, .body = "<Error><Code>NotImplemented</Code></Error>"}},
+     2,
+     CPAM_REFUSED,
+     "NotImplemented"},
+};
+
+START_TEST(S6_a_bucket_that_does_not_lock_is_refused)
+{
+    answer = HONEST;
+    if (locks[_i].status == CPAM_OK)
+        ck_ok(prepare_locking("COMPLIANCE", locks[_i].answers, locks[_i].count), &err);
+    else
+    {
+        ck_fails(prepare_locking("COMPLIANCE", locks[_i].answers, locks[_i].count),
+                 locks[_i].status, locks[_i].words, &err);
+        ck_assert_ptr_nonnull(strstr(err.hint, "needs Object Lock"));
+    }
+}
+END_TEST
+
 Suite *
 suite(void)
 {
@@ -177,6 +226,8 @@ suite(void)
                         sizeof(refusals) / sizeof(refusals[0]));
     tcase_add_test(tcase, an_honest_bucket_passes);
     tcase_add_test(tcase, a_writer_that_may_not_delete_is_a_good_writer);
+    tcase_add_loop_test(tcase, S6_a_bucket_that_does_not_lock_is_refused, 0,
+                        sizeof(locks) / sizeof(locks[0]));
     suite_add_tcase(suite, tcase);
     return suite;
 }

@@ -39,6 +39,11 @@
     {                                                                                              \
         .status = 200, .headers = "ETag: \"" MD5 "\"\nContent-Length: 5\nx-amz-version-id: v2\n"   \
     }
+#define HEAD_LOCKED                                                                                \
+    {                                                                                              \
+        .status = 200, .headers = "ETag: \"" MD5 "\"\nContent-Length: 5\n"                         \
+                                  "x-amz-object-lock-mode: COMPLIANCE\n"                           \
+    }
 #define HEAD_OF(size, etag)                                                                        \
     {                                                                                              \
         .status = 200, .headers = "ETag: \"" etag "\"\nContent-Length: " size "\n"                 \
@@ -181,7 +186,7 @@ END_TEST
 /* Incremental backups use a pack until the next full one, and are to be locked as long as others. */
 START_TEST(S6_what_backups_share_is_locked_longer)
 {
-    static const struct fake_answer answers[] = {PUT_DONE, NEVER, HEAD_OF("5", MD5)};
+    static const struct fake_answer answers[] = {PUT_DONE, NEVER, HEAD_OF("5", MD5), HEAD_LOCKED};
     static const struct
     {
         enum store_class class;
@@ -213,6 +218,56 @@ START_TEST(S6_what_backups_share_is_locked_longer)
             ck_assert_msg(strstr(f.http.asked, header) != NULL, "%s in %s", header, f.http.asked);
             close_store(&f);
         }
+}
+END_TEST
+
+#define PUT_ONE  PUT_DONE, NEVER, HEAD_OF("5", MD5)
+#define PUT_NEXT PUT_DONE, HEAD_OF("5", MD5)
+#define DENIED                                                                                     \
+    {                                                                                              \
+        .status = 403, .body = ERROR("AccessDenied")                                               \
+    }
+#define RETAINED                                                                                   \
+    {                                                                                              \
+        .status = 200                                                                              \
+    }
+
+/* What two puts in one piece into a bucket that is to lock them make of it. */
+static const struct
+{
+    struct fake_answer answers[10];
+    size_t count;
+    unsigned retained; /* requests to lock an object apart */
+    enum cpam_status second;
+} lockings[] = {
+    {{PUT_ONE, HEAD_LOCKED, PUT_NEXT}, 6, 0, CPAM_OK},
+    /* it drops the headers, and takes a lock afterwards */
+    {{PUT_ONE, HEAD_OF("5", MD5), RETAINED, HEAD_LOCKED, PUT_NEXT, RETAINED}, 9, 2, CPAM_OK},
+    {{PUT_ONE, HEAD_OF("5", MD5), RETAINED, HEAD_LOCKED, PUT_NEXT, DENIED}, 9, 2, CPAM_REFUSED},
+    /* it shows no lock, or takes none: a warning, once */
+    {{PUT_ONE, HEAD_OF("5", MD5), RETAINED, HEAD_OF("5", MD5), PUT_NEXT}, 8, 1, CPAM_OK},
+    {{PUT_ONE, HEAD_OF("5", MD5), DENIED, PUT_NEXT}, 7, 1, CPAM_OK},
+    /* what lies in front is not ours: the next one is looked at */
+    {{PUT_V2, NEVER, LISTED(VERSION("v2", "5")), HEAD_OF("5", MD5), PUT_NEXT, HEAD_LOCKED},
+     7,
+     0,
+     CPAM_OK},
+};
+
+START_TEST(S6_an_object_in_one_piece_is_seen_to_be_locked)
+{
+    struct fixture f;
+    struct cpam_err err;
+    unsigned retained = 0;
+
+    open_locking(&f, "COMPLIANCE", lockings[_i].answers, lockings[_i].count);
+    ck_ok(store_put_new(f.store, "k", "hello", 5, STORE_CLASS_WAL, &err), &err);
+    ck_assert_int_eq(store_put_new(f.store, "k", "hello", 5, STORE_CLASS_WAL, &err),
+                     lockings[_i].second);
+    for (const char *at = f.http.asked; (at = strstr(at, "?retention=")) != NULL; at++)
+        retained++;
+    ck_assert_uint_eq(retained, lockings[_i].retained);
+    close_store(&f);
 }
 END_TEST
 
@@ -481,6 +536,8 @@ suite(void)
     Suite *suite = suite_create("s3_store");
     TCase *tcase = tcase_create("s3_store");
 
+    tcase_add_loop_test(tcase, S6_an_object_in_one_piece_is_seen_to_be_locked, 0,
+                        (int) COUNT_OF(lockings));
     tcase_add_test(tcase, S6_what_backups_share_is_locked_longer);
     tcase_add_loop_test(tcase, S3_a_put_is_looked_at, 0, (int) COUNT_OF(put_cases));
     tcase_add_loop_test(tcase, F1_absence_is_proven, 0, (int) COUNT_OF(absences));
