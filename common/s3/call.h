@@ -45,6 +45,7 @@ struct s3_call
     struct http_body body;
     const char *payload; /* SHA-256 of the body in hex; NULL: unsigned, or of nothing */
     struct sink *to;
+    bool document; /* a success brings one: what can't be read is tried again */
     enum cpam_status (*accept)(void *arg, const struct http_reply *reply, struct cpam_err *err);
     void *accept_arg;
     int64_t stall_us;

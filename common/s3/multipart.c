@@ -216,6 +216,7 @@ s3_upload_complete(struct s3_upload *upload, struct deadline deadline, struct s3
     struct s3_call call = {.method = "POST",
                            .doing = "complete the upload to",
                            .key = upload->key,
+                           .document = true,
                            .stall_us = 300000000}; /* a store may take minutes to join the parts */
     struct s3_digests digests;
     struct cpam_err refused;
@@ -243,6 +244,13 @@ s3_upload_complete(struct s3_upload *upload, struct deadline deadline, struct s3
     {
         *err = refused; /* it was not ours: say what the completion was told */
         return status;
+    }
+    if (looked == CPAM_NOT_FOUND)
+    {
+        err->status = CPAM_UNKNOWN;
+        cpam_err_prefix(err,
+                        "the store acknowledged an upload in parts, but does not find the object");
+        return CPAM_UNKNOWN;
     }
     if (looked == CPAM_OK && upload->lock && !info->is_locked)
         looked = s3_lock(upload->s3, upload->key, info->version, upload->lock_more, deadline, err);

@@ -192,11 +192,15 @@ s3_judge(struct s3 *s3, const struct s3_call *call, const struct http_reply *rep
     bool success = reply->status >= 200 && reply->status < 300;
 
     s3->code[0] = '\0';
-    if (success && (call->to != NULL || reply->body.size == 0))
+    if (success && (call->to != NULL || (reply->body.size == 0 && !call->document)))
         return CPAM_OK;
     s3_complaint_read(s3, call, reply, &complaint);
     if (success && !complaint.is_error)
-        return CPAM_OK;
+        return complaint.is_whole || !call->document
+                   ? CPAM_OK
+                   : cpam_fail(err, CPAM_TRANSIENT, 0,
+                               "%s answered %d with a document that can't be read",
+                               s3->endpoint.base, reply->status);
     if (complaint.codes == 1)
         memcpy(s3->code, complaint.code, sizeof(s3->code));
     if (marker != NULL && strcasecmp(marker, "true") == 0 &&

@@ -117,11 +117,18 @@ s3_xml_read(const void *data, size_t size, const struct s3_xml_handler *handler,
         return cpam_fail(err, CPAM_NO_MEMORY, 0, "no memory for an XML answer");
     if (size > INT_MAX)
         return cpam_fail(err, CPAM_CORRUPT, 0, "the XML answer is too long");
+    /* a store that takes its time keeps the connection alive with white space in front */
+    const char *text = data;
+    while (size > 0 && strchr(" \t\r\n", *text) != NULL && *text != '\0')
+    {
+        text++;
+        size--;
+    }
     XML_SetUserData(parser, &reader);
     XML_SetElementHandler(parser, on_start, on_end);
     XML_SetCharacterDataHandler(parser, on_text);
     XML_SetStartDoctypeDeclHandler(parser, on_doctype);
-    enum XML_Status parsed = XML_Parse(parser, data, (int) size, XML_TRUE);
+    enum XML_Status parsed = XML_Parse(parser, text, (int) size, XML_TRUE);
     cpam_buf_clear(&reader.text);
     if (reader.status != CPAM_OK)
         return reader.status;

@@ -141,6 +141,7 @@ static const struct fake_answer passing[] = {
     {.status = 307, .body = ERROR("TemporaryRedirect")},
     {.status = 200, .headers = HELLO, .body = ERROR("InternalError")}, /* S3: 200 with an error */
     {.status = 200, .headers = HELLO, .body = ERROR("Unheard")},
+    {.status = 200, .headers = HELLO, .body = "\n \r\n" ERROR("InternalError")},
     {.failure = CPAM_TRANSIENT},
 };
 
@@ -342,6 +343,32 @@ START_TEST(S10_a_store_that_never_agrees_is_refused)
 }
 END_TEST
 
+START_TEST(S3_an_acknowledged_upload_that_is_not_found_is_unknown)
+{
+    static const struct fake_answer answers[] = {
+        {.status = 200,
+         .body = "<InitiateMultipartUploadResult><UploadId>u</UploadId>"
+                 "</InitiateMultipartUploadResult>"},
+        {.status = 200, .headers = HELLO},
+        {.status = 200, .body = "<CompleteMultipartUploadResult/>"},
+        {.status = 404},
+        {.status = 404, .body = ERROR("NoSuchKey")}};
+    const struct s3_put put = {.key = "a/k"};
+    const struct http_body body = {.data = "hello", .fd = -1, .size = 5};
+    CPAM_AUTO(s3_upload_free) struct s3_upload *upload = NULL;
+    struct fixture f;
+    struct s3_info info;
+    struct cpam_err err;
+
+    open_s3(&f, "https://s3.example.net", answers, COUNT_OF(answers));
+    ck_ok(s3_upload_new(f.s3, &put, f.deadline, &upload, &err), &err);
+    ck_ok(s3_upload_part(upload, &body, f.deadline, &err), &err);
+    ck_fails(s3_upload_complete(upload, f.deadline, &info, &err), CPAM_UNKNOWN,
+             "the store acknowledged an upload in parts, but does not find the object", &err);
+    close_s3(&f);
+}
+END_TEST
+
 Suite *
 suite(void)
 {
@@ -359,6 +386,7 @@ suite(void)
     tcase_add_test(tcase, S1_retry_after_is_read);
     tcase_add_test(tcase, S10_a_wrong_clock_is_learnt_from_the_store);
     tcase_add_test(tcase, S10_a_store_that_never_agrees_is_refused);
+    tcase_add_test(tcase, S3_an_acknowledged_upload_that_is_not_found_is_unknown);
     suite_add_tcase(suite, tcase);
     return suite;
 }

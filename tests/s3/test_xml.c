@@ -45,6 +45,7 @@ static const struct
     {"<a><b><![CDATA[<x>]]></b></a>", "a/b=<x>;a=;"},
     {"<a><b>\xc3\xbc</b></a>", "a/b=\xc3\xbc;a=;"},
     {"<a><!-- no --><b/></a>", "a/b=;a=;"},
+    {" \r\n\t\n<?xml version=\"1.0\"?><a/>\n", "a=;"},
 };
 
 static const struct
@@ -53,6 +54,8 @@ static const struct
 } refused[] = {
     {"", "can't be read"},
     {"no xml", "can't be read"},
+    {" \n", "can't be read"},
+    {"\v<a/>", "can't be read"},
     {"<a><b></a>", "can't be read"},
     {"<a>", "can't be read"},
     {"<a/><b/>", "can't be read"},

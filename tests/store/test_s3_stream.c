@@ -123,7 +123,7 @@ START_TEST(S4_a_grown_part_comes_from_a_file_and_whole)
         PART_TAKEN,
         PART_TAKEN,
         PART_TAKEN,
-        {.status = 200},
+        {.status = 200, .body = "<CompleteMultipartUploadResult/>"},
         {.status = 200, .headers = "ETag: \"whole-3\"\nContent-Length: 50331649\n"},
         {.status = 200, .headers = "ETag: \"whole-3\"\nContent-Length: 50331649\n"}};
     /* MD5 of 16 MiB "a"; 16 MiB "b" and 16 MiB "c"; "d" */
