@@ -2,13 +2,15 @@
  * err.c - building the one sentence of a failure.
  *
  * What comes from outside (names, server answers) ends up in these sentences, and they end up on
- * terminals and in one-line logs: so control bytes never leave here as they are.
+ * terminals and in one-line logs: so control characters never leave here as they are.
  */
 #include "base/err.h"
 
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+
+#include "base/text.h"
 
 #undef cpam_fail /* the analyzer's view of it, see err.h */
 
@@ -17,13 +19,11 @@ copy_printable(char *to, size_t cap, const char *from)
 {
     size_t at = 0;
 
-    for (; *from != '\0'; from++)
+    while (*from != '\0')
     {
-        unsigned char byte = (unsigned char) *from;
-        char one[5] = {(char) byte, '\0'};
+        char one[TEXT_SHOWN_MAX];
 
-        if (byte < 0x20 || byte == 0x7f)
-            snprintf(one, sizeof(one), "\\x%02x", byte);
+        from += text_shown(from, one);
         size_t len = strlen(one);
         if (len > cap - 1 - at)
         {

@@ -27,7 +27,7 @@ struct cpam_err
 {
     enum cpam_status status;
     int sys;                      /* errno of the failed call, 0 if none */
-    char text[CPAM_ERR_TEXT_MAX]; /* one sentence, one line: control bytes are shown as \xNN */
+    char text[CPAM_ERR_TEXT_MAX]; /* one sentence, one line: see text_shown() */
     char hint[CPAM_ERR_HINT_MAX]; /* what to do next, or "" */
 };
 

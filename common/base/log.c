@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "base/log_syslog.h"
+#include "base/text.h"
 
 enum
 {
@@ -89,17 +90,15 @@ keep(const char *text)
              text);
 }
 
-/* Appends text with control bytes shown; leaves room for the line feed. */
+/* Appends text with control characters shown; leaves room for the line feed. */
 static size_t
 put_text(char line[LINE_MAX_BYTES], size_t at, const char *text)
 {
-    for (; *text != '\0'; text++)
+    while (*text != '\0')
     {
-        unsigned char byte = (unsigned char) *text;
-        char shown[5] = {(char) byte, '\0'};
+        char shown[TEXT_SHOWN_MAX];
 
-        if (byte < 0x20 || byte == 0x7f)
-            snprintf(shown, sizeof(shown), "\\x%02x", byte);
+        text += text_shown(text, shown);
         size_t size = strlen(shown);
         if (size > LINE_MAX_BYTES - 2 - at)
             break;

@@ -318,6 +318,23 @@ utf8_sequence(const uint8_t *at, size_t left)
     return length;
 }
 
+size_t
+text_shown(const char *text, char out[TEXT_SHOWN_MAX])
+{
+    const uint8_t *bytes = (const uint8_t *) text;
+    size_t length = utf8_sequence(bytes, strnlen(text, 4));
+    bool control = bytes[0] < 0x20 || bytes[0] == 0x7f || (bytes[0] == 0xc2 && bytes[1] < 0xa0);
+
+    if (length == 0 || control)
+    {
+        snprintf(out, TEXT_SHOWN_MAX, "\\x%02x", bytes[0]);
+        return 1;
+    }
+    memcpy(out, text, length);
+    out[length] = '\0';
+    return length;
+}
+
 bool
 text_is_utf8(const char *text, size_t size)
 {

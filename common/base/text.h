@@ -61,6 +61,18 @@ void text_format_uuid(const uint8_t uuid[16], char out[TEXT_UUID_MAX]);
 enum cpam_status text_parse_uuid(const char *text, uint8_t out[16],
                                  struct cpam_err *err) CPAM_CHECK;
 
+enum
+{
+    TEXT_SHOWN_MAX = 5 /* "\xNN", or a character of UTF-8, and its NUL */
+};
+
+/*
+ * The beginning of a text (not "") as a terminal or a log may have it: a whole character of UTF-8, or, of a
+ * control character (C0, DEL, C1) and of what is no UTF-8, one byte as \xNN.  Returns how many bytes of the
+ * text that was.
+ */
+size_t text_shown(const char *text, char out[TEXT_SHOWN_MAX]);
+
 /* True for UTF-8 without overlong forms, surrogates or code points past U+10FFFF. */
 bool text_is_utf8(const char *text, size_t size);
 

@@ -25,6 +25,39 @@ START_TEST(control_bytes_are_shown)
 }
 END_TEST
 
+/* C1 drives terminals as ESC does; what is no UTF-8 may be anything. */
+START_TEST(what_is_no_text_is_shown)
+{
+    static const struct
+    {
+        const char *text, *shown;
+    } rows[] = {
+        {"\xc3\xbc \xe2\x82\xac \xf0\x9f\x90\x98", "\xc3\xbc \xe2\x82\xac \xf0\x9f\x90\x98"},
+        {"\xc2\xa0", "\xc2\xa0"},
+        {"\xc2\x9b"
+         "2J",
+         "\\xc2\\x9b2J"},
+        {"\xc2\x80\xc2\x85\xc2\x9f", "\\xc2\\x80\\xc2\\x85\\xc2\\x9f"},
+        {"\x9b"
+         "2J",
+         "\\x9b2J"},
+        {"a\xff\xfe", "a\\xff\\xfe"},
+        {"\xc3", "\\xc3"},
+        {"\xe2\x82", "\\xe2\\x82"},
+        {"\xed\xa0\x80", "\\xed\\xa0\\x80"},
+        {"\xc0\xaf\x7f", "\\xc0\\xaf\\x7f"},
+    };
+    struct cpam_err err;
+
+    cpam_fail(&err, CPAM_INVALID, 0, "%s", rows[_i].text);
+    ck_assert_str_eq(err.text, rows[_i].shown);
+    cpam_err_prefix(&err, "%s", rows[_i].text);
+    cpam_err_hint(&err, "%s", rows[_i].text);
+    ck_assert_str_eq(err.hint, rows[_i].shown);
+    ck_assert_uint_eq(strlen(err.text), 2 * strlen(rows[_i].shown) + 2);
+}
+END_TEST
+
 START_TEST(prefix_stands_in_front)
 {
     struct cpam_err err;
@@ -63,6 +96,7 @@ suite(void)
 
     tcase_add_test(tcase, sentence_has_reason_of_errno);
     tcase_add_test(tcase, control_bytes_are_shown);
+    tcase_add_loop_test(tcase, what_is_no_text_is_shown, 0, 10);
     tcase_add_test(tcase, prefix_stands_in_front);
     tcase_add_test(tcase, long_sentence_ends_in_dots);
     tcase_add_test(tcase, every_status_has_a_word);

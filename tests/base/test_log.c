@@ -140,7 +140,11 @@ START_TEST(nothing_from_outside_forges_a_line)
     listen_to_stderr();
     log_start("cpam-test", LOG_INFO);
     cpam_log(LOG_INFO, "name %s", "a\ncpam-test: error: fake\x1b[2J");
-    ck_assert_str_eq(said(), "cpam-test: name a\\x0acpam-test: error: fake\\x1b[2J\n");
+    cpam_log(LOG_INFO, "name %s",
+             "\xc3\xbc\xc2\x9b"
+             "2J\xff");
+    ck_assert_str_eq(said(), "cpam-test: name a\\x0acpam-test: error: fake\\x1b[2J\n"
+                             "cpam-test: name \xc3\xbc\\xc2\\x9b2J\\xff\n");
 }
 END_TEST
 
