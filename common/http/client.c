@@ -42,11 +42,13 @@ global_start(void)
     global_status = curl_global_init(CURL_GLOBAL_DEFAULT);
 }
 
-/* What libcurl's codes mean to a caller; any other is a fault of this program. */
+/* What libcurl's codes mean to a caller, and to a person where its own words mislead; any other is a fault
+   of this program. */
 static const struct
 {
     CURLcode code;
     enum cpam_status status;
+    const char *why;
 } curl_codes[] = {
     {CURLE_COULDNT_RESOLVE_PROXY, CPAM_TRANSIENT},
     {CURLE_COULDNT_RESOLVE_HOST, CPAM_TRANSIENT},
@@ -72,7 +74,7 @@ static const struct
     {CURLE_SSL_CACERT_BADFILE, CPAM_REFUSED},
     {CURLE_SSL_ISSUER_ERROR, CPAM_REFUSED},
     {CURLE_SSL_INVALIDCERTSTATUS, CPAM_REFUSED},
-    {CURLE_OUT_OF_MEMORY, CPAM_NO_MEMORY},
+    {CURLE_OUT_OF_MEMORY, CPAM_NO_MEMORY, "out of memory, or a header of the answer is too long"},
 };
 
 static enum cpam_status
@@ -85,7 +87,10 @@ curl_refused(struct client *client, struct transfer *transfer, CURLcode code)
         return transfer->failed; /* its sentence is there already */
     for (size_t i = 0; i < sizeof(curl_codes) / sizeof(curl_codes[0]); i++)
         if (curl_codes[i].code == code)
+        {
             status = curl_codes[i].status;
+            why = curl_codes[i].why != NULL ? curl_codes[i].why : why;
+        }
     if (deadline_left(client->io, transfer->request->deadline) == 0)
         return cpam_fail(transfer->err, CPAM_DEADLINE, 0,
                          "the time for this request is used up (%s)", why);

@@ -65,6 +65,7 @@ GETS = [
     ("error_200", 1, "corrupt", "has no ETag"), ("marker", 1, "unknown", "a delete marker hides"),
     ("html_404", 1, "unknown", "answered 404"), ("flood", 1, "corrupt", "bytes of headers"),
     ("no_http", 1, "corrupt", ()),
+    ((200, {"X-Long": "x" * 400_000}, b""), 1, "no_memory", "a header of the answer is too long"),
 ]
 
 
