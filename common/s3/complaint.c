@@ -66,6 +66,7 @@ on_end(void *arg, const char *path, const char *text, struct cpam_err *err)
         {"Error/Message", complaint->message, sizeof(complaint->message)},
         {"Error/RequestId", complaint->request_id, sizeof(complaint->request_id)},
         {"Error/Region", complaint->region, sizeof(complaint->region)},
+        {"Error/Endpoint", complaint->endpoint, sizeof(complaint->endpoint)},
     };
 
     (void) err;

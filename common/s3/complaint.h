@@ -14,6 +14,7 @@ struct s3_complaint
     unsigned codes;  /* how many it has: the first is told */
     char code[S3_CODE_MAX];
     char message[512], request_id[128], region[64]; /* from headers too */
+    char endpoint[256]; /* where the bucket is to be asked for instead */
 };
 
 /* Texts without our secrets and signature, should the store repeat them ("***").  A document that breaks off

@@ -134,6 +134,17 @@ hint_region(const struct s3 *s3, const struct s3_complaint *complaint, struct cp
                       complaint->region, s3->settings.region);
 }
 
+/* A bucket that has just been made is redirected for a while; any other is asked for in the wrong place. */
+static void
+hint_endpoint(const struct s3_complaint *complaint, struct cpam_err *err)
+{
+    if (complaint->endpoint[0] != '\0')
+        cpam_err_hint(err,
+                      "the store says that the bucket is to be asked for at \"%s\": set "
+                      "\"endpoint\" or \"region\" of the repository, unless it was made only now",
+                      complaint->endpoint);
+}
+
 /* Why a code that means "not there" does not prove it here; "": it does. */
 static const char *
 doubt(const struct s3_call *call, const struct http_reply *reply,
@@ -178,6 +189,8 @@ refuse(struct s3 *s3, const struct s3_call *call, const struct http_reply *reply
     say(s3, reply, complaint, why, status, err);
     if (hint != NULL)
         cpam_err_hint(err, "%s", hint);
+    if (reply->status == 301 || reply->status == 307)
+        hint_endpoint(complaint, err);
     if (status == CPAM_REFUSED)
         hint_region(s3, complaint, err);
     return status;

@@ -45,6 +45,11 @@ static const struct
      CPAM_REFUSED,
      "301 PermanentRedirect",
      "in region \"eu-west-1\", not \"us-east-1\""},
+    {{.status = 301,
+      .body = "<Error><Code>PermanentRedirect</Code><Endpoint>b.s3.example.org</Endpoint></Error>"},
+     CPAM_REFUSED,
+     "301 PermanentRedirect",
+     "is to be asked for at \"b.s3.example.org\": set \"endpoint\""},
     {{.status = 400,
       .body = "<Error><Code>AuthorizationHeaderMalformed</Code><Region>eu-west-2</Region></Error>"},
      CPAM_REFUSED,
@@ -157,6 +162,24 @@ START_TEST(S1_put_is_tried_again)
     ck_assert_uint_eq(f.io.sleeps, 1);
     ck_assert_str_eq(info.version, "v1");
     ck_assert_uint_eq(info.size, 5);
+    close_s3(&f);
+}
+END_TEST
+
+START_TEST(S1_a_redirect_that_stays_says_where_to)
+{
+    const struct fake_answer answer = {
+        .status = 307,
+        .body =
+            "<Error><Code>TemporaryRedirect</Code><Endpoint>b.s3.example.org</Endpoint></Error>"};
+    struct fixture f;
+    struct s3_info info;
+    struct cpam_err err;
+
+    open_s3(&f, "https://s3.example.net", &answer, 1);
+    f.deadline = deadline_after(&f.io.base, 100); /* too short for another attempt */
+    ck_fails(put_hello(&f, &info, &err), CPAM_DEADLINE, "307 TemporaryRedirect", &err);
+    ck_assert_ptr_nonnull(strstr(err.hint, "asked for at \"b.s3.example.org\""));
     close_s3(&f);
 }
 END_TEST
@@ -378,6 +401,7 @@ suite(void)
     tcase_add_loop_test(tcase, put_is_refused, 0, (int) COUNT_OF(refusals));
     tcase_add_loop_test(tcase, E8_what_signs_for_us_is_not_repeated_in_a_sentence, 0, 5);
     tcase_add_loop_test(tcase, S1_put_is_tried_again, 0, (int) COUNT_OF(passing));
+    tcase_add_test(tcase, S1_a_redirect_that_stays_says_where_to);
     tcase_add_loop_test(tcase, S2_S8_put_says_what_the_store_needs_to_refuse, 0, 2);
     tcase_add_loop_test(tcase, S6_S12_put_asks_for_encryption_and_lock, 0,
                         (int) COUNT_OF(protections));
