@@ -22,9 +22,9 @@ enum
     START_TAKES = 300 /* s from the first line of postmaster.pid to pg_postmaster_start_time() */
 };
 
-static enum cpam_status
-ask(const struct checked_server *server, const char *sql, size_t columns, struct pgrows **out,
-    struct cpam_err *err)
+enum cpam_status
+check_server_ask(const struct checked_server *server, const char *sql, size_t columns,
+                 struct pgrows **out, struct cpam_err *err)
 {
     return pgconn_row(server->conn, sql, NULL, 0, columns, deadline_after(server->io, QUERY_TIME),
                       out, err);
@@ -138,11 +138,13 @@ check_archiving(struct checked_server *server, struct cpam_err *err)
     CPAM_AUTO(pgrows_free) struct pgrows *rows = NULL;
     char what[512], path[256];
 
-    CPAM_TRY(ask(server,
-                 "SELECT current_setting('archive_mode'), current_setting('archive_command'),"
-                 " coalesce(current_setting('archive_library', true), ''),"
-                 " current_setting('wal_level')",
-                 4, &rows, err));
+    CPAM_TRY(check_server_ask(
+        server,
+        "SELECT current_setting('archive_mode'), current_setting('archive_command'),"
+        " coalesce(current_setting('archive_library', true), ''),"
+        " current_setting('wal_level'),"
+        " coalesce(current_setting('cpam_archive.config', true), '')",
+        5, &rows, err));
     const char *mode = rows->values[0], *command = rows->values[1], *library = rows->values[2];
     if (strcmp(rows->values[3], "minimal") == 0)
         return not_archiving("wal_level is minimal",
@@ -164,6 +166,14 @@ check_archiving(struct checked_server *server, struct cpam_err *err)
                  library[0] != '\0' ? library : command);
         return not_archiving(what, "set archive_command = 'cpam-wal-push %p' and reload the server",
                              err);
+    }
+    /* only the archiver loads it: here the parameter is what the configuration says, or nothing */
+    if (library[0] != '\0' && rows->values[4][0] == '/' &&
+        !file_exists(server->io, rows->values[4]))
+    {
+        snprintf(what, sizeof(what), "cpam_archive.config is \"%.300s\", which is not there",
+                 rows->values[4]);
+        return not_archiving(what, "correct it in postgresql.conf and reload the server", err);
     }
     if (library[0] == '\0' && names_a_missing_program(server->io, command, path))
     {
@@ -204,38 +214,11 @@ check_server_switch(struct checked_server *server, char segment[SEGMENT_NAME_MAX
     CPAM_AUTO(pgrows_free) struct pgrows *rows = NULL;
     struct segment parsed;
 
-    CPAM_TRY(ask(server,
-                 "SELECT pg_walfile_name(pg_logical_emit_message(true, 'cpam', 'cpam-repo check'))",
-                 1, &rows, err));
+    CPAM_TRY(check_server_ask(
+        server, "SELECT pg_walfile_name(pg_logical_emit_message(true, 'cpam', 'cpam-repo check'))",
+        1, &rows, err));
     CPAM_TRY(segment_parse(rows->values[0], server->control->segment_size, &parsed, err));
     snprintf(segment, SEGMENT_NAME_MAX, "%s", rows->values[0]);
     pgrows_free(CPAM_STEAL(rows));
-    return ask(server, "SELECT pg_switch_wal()", 1, &rows, err);
-}
-
-enum cpam_status
-check_server_failures(struct checked_server *server, uint64_t *count, struct cpam_err *err)
-{
-    CPAM_AUTO(pgrows_free) struct pgrows *rows = NULL;
-
-    CPAM_TRY(ask(server, "SELECT failed_count FROM pg_stat_archiver", 1, &rows, err));
-    *count = strtoull(rows->values[0], NULL, 10);
-    return CPAM_OK;
-}
-
-void
-check_server_archiver(struct checked_server *server, struct cpam_err *err)
-{
-    CPAM_AUTO(pgrows_free) struct pgrows *rows = NULL;
-    struct cpam_err unused;
-
-    cpam_err_hint(err, "the server's log says why archiving fails");
-    if (ask(server,
-            "SELECT failed_count, coalesce(last_failed_wal, '-'), coalesce(last_archived_wal, '-')"
-            " FROM pg_stat_archiver",
-            3, &rows, &unused) == CPAM_OK)
-        cpam_err_hint(err,
-                      "the archiver has failed %s times, last with %s; last archived: %s; the "
-                      "server's log says why",
-                      rows->values[0], rows->values[1], rows->values[2]);
+    return check_server_ask(server, "SELECT pg_switch_wal()", 1, &rows, err);
 }

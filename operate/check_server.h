@@ -24,11 +24,9 @@ enum cpam_status check_server_open(struct checked_server *server, struct cpam_er
 enum cpam_status check_server_switch(struct checked_server *server, char segment[SEGMENT_NAME_MAX],
                                      struct cpam_err *err) CPAM_CHECK;
 
-/* How often the archiver has failed since the statistics began. */
-enum cpam_status check_server_failures(struct checked_server *server, uint64_t *count,
-                                       struct cpam_err *err) CPAM_CHECK;
-
-/* Puts what the archiver says of its failures into the hint of err. */
-void check_server_archiver(struct checked_server *server, struct cpam_err *err);
+/* One row of `columns` values. */
+enum cpam_status check_server_ask(const struct checked_server *server, const char *sql,
+                                  size_t columns, struct pgrows **out,
+                                  struct cpam_err *err) CPAM_CHECK;
 
 #endif

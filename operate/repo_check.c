@@ -11,23 +11,23 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "check_archiver.h"
 #include "check_backlog.h"
 #include "check_server.h"
 #include "check_spool.h"
 #include "repo/backup.h"
+#include "repo/recovery_map.h"
+#include "repo/target.h"
 #include "repo/wal_archive.h"
 #include "repo_parts.h"
 
-#define REPO_TIME   ((int64_t) 300 * 1000000) /* us */
-#define WAIT_BEYOND ((int64_t) 60 * 1000000)  /* the archiver may be waiting before its next try */
-#define LOOK_AGAIN  ((int64_t) 200000)
-#define ASK_AGAIN   ((int64_t) 1000000) /* the server for its archiver's failures */
+#define REPO_TIME  ((int64_t) 300 * 1000000) /* us */
+#define LOOK_AGAIN ((int64_t) 200000)
 
 enum
 {
     REPORT_MAX = 1 << 20,
-    TIMELINES_MAX = 4096,
-    ARCHIVER_TRIES = 3 /* NUM_ARCHIVE_RETRIES of pgarch.c, in a row */
+    TIMELINES_MAX = 4096
 };
 
 struct checked_repository
@@ -47,8 +47,7 @@ struct check
     struct checked_repository repositories[SETTINGS_REPOSITORIES_MAX];
     size_t count;
     char segment[SEGMENT_NAME_MAX];
-    uint64_t failures; /* of the archiver, before the segment was closed */
-    int64_t ask_again; /* monotonic us */
+    struct checked_archiver archiver;
     size_t backups;
     struct backup_summary newest; /* of the first repository that has one */
     struct checked_backlogs backlogs;
@@ -128,7 +127,6 @@ open_repositories(struct check *check, struct cpam_err *err)
 
 /* --- a segment, there and back ---------------------------------------------------------------- */
 
-/* What the archiver itself says, for a segment that did not come. */
 static enum cpam_status
 did_not_come(struct check *check, const struct checked_repository *repository, int64_t waited,
              struct cpam_err *err)
@@ -139,35 +137,24 @@ did_not_come(struct check *check, const struct checked_repository *repository, i
     cpam_fail(err, CPAM_DEADLINE, 0,
               "not protected: segment %s did not reach repository \"%s\" within %s", check->segment,
               repository->settings->name, time);
-    check_server_archiver(&check->server, err);
+    check_archiver_tell(&check->archiver, err);
     return CPAM_DEADLINE;
 }
 
-/*
- * The archiver tries three times in a row and rests for a minute then: after so many failures
- * nothing comes soon, and a person has better things to do than to wait.
- */
 static bool
-archiver_gave_up(struct check *check)
+is_in_vain(struct check *check, int64_t waited)
 {
-    struct io *io = check->cli->io;
-    struct cpam_err ignored;
-    uint64_t failures;
-
-    if (io->ops->monotonic(io) < check->ask_again)
-        return false;
-    check->ask_again = io->ops->monotonic(io) + ASK_AGAIN;
-    return check_server_failures(&check->server, &failures, &ignored) == CPAM_OK &&
-           failures >= check->failures + ARCHIVER_TRIES;
+    return waited >
+               check_archiver_patience(&check->archiver, check->cli->settings->wal.push_timeout) ||
+           check_archiver_gave_up(&check->archiver);
 }
 
 static enum cpam_status
-wait_for_segment(struct check *check, struct checked_repository *repository, struct cpam_err *err)
+wait_for_segment(struct check *check, struct checked_repository *repository, int64_t started,
+                 struct cpam_err *err)
 {
     struct io *io = check->cli->io;
     struct repo *repo = repository_repo(repository->opened);
-    int64_t patience = check->cli->settings->wal.push_timeout + WAIT_BEYOND;
-    int64_t started = io->ops->monotonic(io);
 
     for (;;)
     {
@@ -178,8 +165,37 @@ wait_for_segment(struct check *check, struct checked_repository *repository, str
         repository->took = io->ops->monotonic(io) - started;
         if (status != CPAM_NOT_FOUND)
             return status;
-        if (repository->took > patience || archiver_gave_up(check))
+        if (is_in_vain(check, repository->took))
             return did_not_come(check, repository, repository->took, err);
+        io->ops->sleep(io, LOOK_AGAIN);
+    }
+}
+
+/* It is there, perhaps because a worker is ahead: the archiver has to come so far, too. */
+static enum cpam_status
+wait_for_archiver(struct check *check, int64_t started, struct cpam_err *err)
+{
+    struct io *io = check->cli->io;
+    char time[TEXT_DURATION_MAX];
+
+    for (;;)
+    {
+        bool through;
+
+        CPAM_TRY(check_archiver_through(&check->archiver, check->segment, &through, err));
+        if (through)
+            return CPAM_OK;
+        int64_t waited = io->ops->monotonic(io) - started;
+        if (is_in_vain(check, waited))
+        {
+            text_format_duration(waited, time);
+            cpam_fail(err, CPAM_DEADLINE, 0,
+                      "not protected: segment %s is in the repository, but not by the server's "
+                      "archiver, which has not come so far within %s",
+                      check->segment, time);
+            check_archiver_tell(&check->archiver, err);
+            return CPAM_DEADLINE;
+        }
         io->ops->sleep(io, LOOK_AGAIN);
     }
 }
@@ -200,11 +216,12 @@ open_segment(struct check *check, struct checked_repository *repository, struct 
 static enum cpam_status
 check_segment(struct check *check, struct cpam_err *err)
 {
-    CPAM_TRY(check_server_failures(&check->server, &check->failures, err));
+    CPAM_TRY(check_archiver_begin(&check->server, &check->archiver, err));
     CPAM_TRY(check_server_switch(&check->server, check->segment, err));
+    int64_t started = check->cli->io->ops->monotonic(check->cli->io);
     for (size_t i = 0; i < check->count; i++)
     {
-        enum cpam_status status = wait_for_segment(check, &check->repositories[i], err);
+        enum cpam_status status = wait_for_segment(check, &check->repositories[i], started, err);
 
         if (status == CPAM_OK)
             status = open_segment(check, &check->repositories[i], err);
@@ -212,10 +229,38 @@ check_segment(struct check *check, struct cpam_err *err)
             cpam_err_prefix(err, "repository \"%s\"", check->repositories[i].settings->name);
         CPAM_TRY(status);
     }
-    return CPAM_OK;
+    return wait_for_archiver(check, started, err);
 }
 
 /* --- the verdict ------------------------------------------------------------------------------ */
+
+/*
+ * Does a restore come from the newest backup to the segment that was just archived?  The same judgement as
+ * a restore's (cpam-base-fetch --latest).
+ */
+static enum cpam_status
+check_way(struct check *check, struct repo *repo, const char *name, const struct backup_list *list,
+          struct cpam_err *err)
+{
+    CPAM_AUTO(recovery_archive_free) struct recovery_archive *archive = NULL;
+    struct target target = {.kind = TARGET_LATEST};
+    struct target_plan plan;
+    struct segment probe;
+
+    CPAM_TRY(segment_parse(check->segment, check->control.segment_size, &probe, err));
+    CPAM_TRY(recovery_archive_read(&repo, 1, check->control.sysid, list, &archive, err));
+    target.timeline = probe.timeline;
+    enum cpam_status status = target_select(recovery_archive_map(archive), &target, &plan, err);
+    if (status == CPAM_UNREACHABLE)
+    {
+        snprintf(check->finding, sizeof(check->finding),
+                 "repository \"%s\" can't bring the database to the present: %.1500s; a new backup "
+                 "(cpam-base-push) can",
+                 name, err->text);
+        return CPAM_OK;
+    }
+    return status;
+}
 
 static enum cpam_status
 check_backups(struct check *check, struct cpam_err *err)
@@ -225,7 +270,9 @@ check_backups(struct check *check, struct cpam_err *err)
         CPAM_AUTO(backup_list_free) struct backup_list *list = NULL;
         const char *name = check->repositories[i].settings->name;
 
-        CPAM_TRY(backup_list_read(repository_repo(check->repositories[i].opened), &list, err));
+        struct repo *repo = repository_repo(check->repositories[i].opened);
+
+        CPAM_TRY(backup_list_read(repo, &list, err));
         size_t ours = 0;
         for (size_t k = 0; k < list->count; k++)
             if (list->items[k].sysid == check->control.sysid)
@@ -242,6 +289,8 @@ check_backups(struct check *check, struct cpam_err *err)
         else if (list->finding_count != 0)
             snprintf(check->finding, sizeof(check->finding), "repository \"%s\": %.1500s", name,
                      list->findings[0]);
+        if (ours > 0)
+            CPAM_TRY(check_way(check, repo, name, list, err));
     }
     return CPAM_OK;
 }
