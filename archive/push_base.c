@@ -85,6 +85,11 @@ fits_here(const struct push_base_spec *spec, const struct push_known *known, int
     if (head->part_size != spec->part_size)
         return cpam_fail(err, CPAM_INVALID, 0, "backup \"%s\" was taken from another base.source",
                          head->label);
+    if (now < head->epoch_time)
+        return cpam_fail(err, CPAM_INVALID, 0,
+                         "the full backup \"%s\" is of a moment that has not come: the clock was "
+                         "wrong then, or is now",
+                         head->epoch);
     if (now - head->epoch_time < spec->full_every)
         return CPAM_OK;
     text_format_duration(now - head->epoch_time, age);

@@ -212,6 +212,20 @@ START_TEST(B3_without_a_parent_it_is_a_full_one)
 }
 END_TEST
 
+/* Nobody would notice that base.full_every is suspended until that day. */
+START_TEST(B3_a_full_backup_of_a_day_to_come_has_no_increments)
+{
+    int64_t today = self.clock.now;
+
+    four_files();
+    self.clock.now += INT64_C(400) * 86400 * 1000000;
+    push(BACKUP_FULL);
+    push(BACKUP_INCREMENTAL);
+    self.clock.now = today;
+    full_instead("a moment that has not come");
+}
+END_TEST
+
 START_TEST(B3_parent_of_another_repository_or_cluster_is_none)
 {
     struct cluster_record record = {REPO_SYSID, 15, 1 << 20};
@@ -467,6 +481,7 @@ suite(void)
     tcase_add_test(tcase, B3_time_decides_nothing);
     tcase_add_test(tcase, fault23_thin_frames_are_sent_anew);
     tcase_add_test(tcase, B3_without_a_parent_it_is_a_full_one);
+    tcase_add_test(tcase, B3_a_full_backup_of_a_day_to_come_has_no_increments);
     tcase_add_test(tcase, B3_parent_of_another_repository_or_cluster_is_none);
     tcase_add_test(tcase, B3_a_repository_that_can_not_be_asked_gets_no_full_one);
     tcase_add_test(tcase, fault18_a_parent_that_is_being_removed);
