@@ -270,6 +270,25 @@ copy_content(struct copier *copier, const struct job *job, int fd, struct cpam_e
     return content_end(copier, err);
 }
 
+/* What was a file when the plan was made; a pipe in its place must not hold the backup up. */
+static enum cpam_status
+open_file(struct push_copy *copy, const char *path, int *out, struct cpam_err *err)
+{
+    struct io *io = copy->io;
+    struct stat about;
+
+    CPAM_TRY(file_open(io, path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY, 0, out, err));
+    int looked = io->ops->fstat(io, *out, &about);
+    if (looked == 0 && S_ISREG(about.st_mode))
+        return CPAM_OK;
+    if (looked == 0)
+        cpam_fail(err, CPAM_IO, 0, "could not read \"%s\": it is no file any more", path);
+    else
+        cpam_fail(err, CPAM_IO, errno, "could not look at \"%s\"", path);
+    io->ops->close(io, *out);
+    return err->status;
+}
+
 static enum cpam_status
 copier_run(void *arg, void *context, void *data, struct cpam_err *err)
 {
@@ -283,7 +302,7 @@ copier_run(void *arg, void *context, void *data, struct cpam_err *err)
     CPAM_TRY(go_on(copy, err));
     if (job->content != NULL)
         return copy_content(copier, job, -1, err);
-    status = file_open(copy->io, job->path, O_RDONLY | O_NOFOLLOW, 0, &fd, err);
+    status = open_file(copy, job->path, &fd, err);
     if (status == CPAM_NOT_FOUND)
         return plan_part_vanished(copy->spec.plan, job->part, err);
     if (status != CPAM_OK)

@@ -4,6 +4,7 @@
 #include "push_copy.h"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "pg/crc32c.h"
@@ -243,6 +244,20 @@ START_TEST(B10_reading_keeps_the_rate_within_five_percent)
 }
 END_TEST
 
+/* A pipe has no end that anybody would write, and a backup that waits for it keeps backup mode. */
+START_TEST(B11_what_became_a_pipe_on_the_way_holds_nothing_up)
+{
+    static struct repo_fixture repo;
+    struct cpam_err err;
+
+    repo_fixture_begin(&repo, false);
+    slow_ops = *io_posix()->ops;
+    ck_assert_int_eq(mkfifo(fixture_path("paced"), 0600), 0);
+    ck_fails(copy_paced(&repo, NULL, 100, &err), CPAM_IO, "paced\": it is no file any more", &err);
+    repo_fixture_end(&repo);
+}
+END_TEST
+
 Suite *
 suite(void)
 {
@@ -254,6 +269,7 @@ suite(void)
     tcase_add_test(tcase, B8_a_signal_is_told_as_one);
     tcase_add_test(tcase, B5_pieces_are_put_together);
     tcase_add_test(tcase, B10_reading_keeps_the_rate_within_five_percent);
+    tcase_add_test(tcase, B11_what_became_a_pipe_on_the_way_holds_nothing_up);
     suite_add_tcase(suite, tcase);
     return suite;
 }
