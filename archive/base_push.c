@@ -88,8 +88,9 @@ tell_text(const char *repository, const struct backup_summary *summary, int64_t 
            summary->label, repository, summary->files, bytes, stored, summary->packs,
            summary->wal_first, summary->wal_last, time);
     if (summary->damaged_pages > 0)
-        printf("%" PRIu64 " pages are damaged on disk, and so they are in it: %s\n",
-               summary->damaged_pages, summary->damaged_first);
+        printf("%" PRIu64 " %s damaged on disk, and so %s in it: %s\n", summary->damaged_pages,
+               summary->damaged_pages == 1 ? "page is" : "pages are",
+               summary->damaged_pages == 1 ? "it is" : "they are", summary->damaged_first);
 }
 
 static void

@@ -239,8 +239,9 @@ page_report(const struct page_report *report, struct page_findings *findings,
     }
     if (summary->damaged_pages == 0 || !report->fail)
         return CPAM_OK;
-    cpam_fail(err, CPAM_CORRUPT, 0, "%" PRIu64 " pages of the database are damaged on disk: %s",
-              summary->damaged_pages, summary->damaged_first);
+    cpam_fail(err, CPAM_CORRUPT, 0, "%" PRIu64 " %s of the database %s damaged on disk: %s",
+              summary->damaged_pages, summary->damaged_pages == 1 ? "page" : "pages",
+              summary->damaged_pages == 1 ? "is" : "are", summary->damaged_first);
     cpam_err_hint(err,
                   "base.checksums is \"fail\", so there is no backup; earlier backups may hold "
                   "these pages whole.  With \"warn\" they are backed up as they are");

@@ -5,6 +5,7 @@
  * WAL that is older than every backup is of no use to anybody, holes or not.  How old the last
  * archived segment is, is shown and not judged: an idle database archives nothing.
  */
+#include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -117,6 +118,33 @@ info_window(const struct info_repository *repository, int64_t *earliest, int64_t
     return any;
 }
 
+bool
+info_span_of(const struct info_repository *repository, const struct info_wal *wal, size_t number,
+             struct info_span *out)
+{
+    const struct info_run *run = &wal->runs[number];
+    bool any = false;
+
+    *out = (struct info_span){.hole = {wal->timeline, run->last + 1}};
+    for (size_t i = 0; repository->backups != NULL && i < repository->backups->count; i++)
+    {
+        const struct backup_summary *backup = &repository->backups->items[i];
+        struct segment missing;
+
+        if (backup->sysid != wal->sysid || backup->timeline.id != wal->timeline.id ||
+            run_with(wal, backup->start.at / backup->segment_size) != run ||
+            info_backup_lacks(repository, backup, &missing))
+            continue;
+        if (!any || backup->stop_time < out->from)
+            out->from = backup->stop_time;
+        any = true;
+    }
+    out->to = latest_from(repository, wal, run);
+    if (out->to != 0 && out->to < out->from)
+        out->to = out->from;
+    return any;
+}
+
 static enum cpam_status
 judge_backups(const struct info_report *report, struct info_repository *repository,
               struct cpam_err *err)
@@ -134,6 +162,12 @@ judge_backups(const struct info_report *report, struct info_repository *reposito
 
         if (backup->stop_time > newest)
             newest = backup->stop_time;
+        if (backup->damaged_pages > 0)
+            CPAM_TRY(
+                find(repository, err,
+                     "backup %s has %" PRIu64 " page%s that %s damaged on disk when it was taken",
+                     backup->label, backup->damaged_pages, backup->damaged_pages == 1 ? "" : "s",
+                     backup->damaged_pages == 1 ? "was" : "were"));
         if (!info_backup_lacks(repository, backup, &missing))
             continue;
         segment_format(missing, backup->segment_size, name);

@@ -83,6 +83,16 @@ bool info_backup_lacks(const struct info_repository *repository,
 /* The moments between which the repository can bring the database back; false if it can't. */
 bool info_window(const struct info_repository *repository, int64_t *earliest, int64_t *latest);
 
+/* Moments without a hole between them.  `to` 0: nobody knows the last one before the hole that ends them. */
+struct info_span
+{
+    int64_t from, to;
+    struct segment hole; /* the first segment that is not there, if `to` is 0 */
+};
+/* Of the number-th run of WAL of a timeline; false if no backup that can be restored begins in it. */
+bool info_span_of(const struct info_repository *repository, const struct info_wal *wal,
+                  size_t number, struct info_span *out);
+
 /* Fills findings. */
 enum cpam_status info_judge(struct info_report *report, struct cpam_err *err) CPAM_CHECK;
 

@@ -53,6 +53,9 @@ put_backup(struct page *page, const struct info_repository *repository,
     }
     else
         PUT(page, "there\n");
+    if (backup->damaged_pages > 0)
+        PUT(page, "        DAMAGED on disk when it was taken: %" PRIu64 " page%s, %s\n",
+            backup->damaged_pages, backup->damaged_pages == 1 ? "" : "s", backup->damaged_first);
 }
 
 static void
@@ -92,23 +95,57 @@ last_archived(const struct info_repository *repository)
     return last;
 }
 
+/* Nothing that another span, of an older timeline, has as well. */
+static bool
+is_covered(const struct info_repository *repository, size_t before, const struct info_span *span)
+{
+    struct info_span other;
+
+    for (size_t i = 0; i < before; i++)
+        for (size_t k = 0; k < repository->wal[i].run_count; k++)
+            if (repository->wal[i].sysid == repository->wal[before].sysid &&
+                info_span_of(repository, &repository->wal[i], k, &other) &&
+                other.from <= span->from && span->to != 0 && span->to <= other.to)
+                return true;
+    return false;
+}
+
+static void
+put_span(struct page *page, const struct info_wal *wal, const struct info_span *span, bool first)
+{
+    char from[TEXT_TIME_MAX], to[TEXT_TIME_MAX], hole[SEGMENT_NAME_MAX];
+
+    text_format_time(span->from, from);
+    text_format_time(span->to, to);
+    segment_format(span->hole, wal->segment_size, hole);
+    PUT(page, "  %s every moment from %.19sZ to ",
+        first ? "Can be restored:" : "            and:", from);
+    if (span->to == 0) /* nobody has read the WAL in front of it */
+        PUT(page, "the hole at %s\n", hole);
+    else
+        PUT(page, "%.19sZ\n", to);
+}
+
 static void
 put_moments(struct page *page, const struct info_report *report,
             const struct info_repository *repository)
 {
-    char earliest[TEXT_TIME_MAX], latest[TEXT_TIME_MAX], age[TEXT_DURATION_MAX];
-    int64_t from, to, last = last_archived(repository);
+    char latest[TEXT_TIME_MAX], age[TEXT_DURATION_MAX];
+    int64_t last = last_archived(repository);
+    bool first = true;
 
-    if (info_window(repository, &from, &to))
-    {
-        text_format_time(from, earliest);
-        text_format_time(to, latest);
-        if (from == to) /* nobody has read the WAL behind it: it ends before a hole */
-            PUT(page, "  Can be restored: every moment from %.19sZ to the first hole\n", earliest);
-        else
-            PUT(page, "  Can be restored: every moment from %.19sZ to %.19sZ\n", earliest, latest);
-    }
-    else
+    for (size_t i = 0; i < repository->wal_count; i++)
+        for (size_t k = 0; k < repository->wal[i].run_count; k++)
+        {
+            struct info_span span;
+
+            if (!info_span_of(repository, &repository->wal[i], k, &span) ||
+                is_covered(repository, i, &span))
+                continue;
+            put_span(page, &repository->wal[i], &span, first);
+            first = false;
+        }
+    if (first)
         PUT(page, "  Can be restored: nothing\n");
     if (last == 0)
         return;

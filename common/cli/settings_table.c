@@ -206,7 +206,7 @@ const struct setting_def settings_table[] = {
      .fallback = "7", .later = true, .help = "Yearly backups kept."},
 
     {"targets.rpo", SETTING_DURATION, SETTING_OPTIONAL, OF(targets.rpo), 1000000, 365 * DAY,
-     .fallback = "15m", .help = "The most that may be lost; cpam-info and the metrics compare."},
+     .fallback = "15m", .help = "The most that may be lost; the metrics compare."},
     {"targets.rto", SETTING_DURATION, SETTING_OPTIONAL, OF(targets.rto), 1000000, 365 * DAY,
      .fallback = "4h", .help = "The longest a restore may take."},
     {"targets.full_age", SETTING_DURATION, SETTING_OPTIONAL, OF(targets.full_age), 1000000,

@@ -257,10 +257,10 @@ def test_B6_damaged_pages_in_a_stream_are_named(t):
         file.write(bytes([byte[0] ^ 1]))
     world.pg.start()
     result = t.exits(world.push(), 3)
-    t.holds(result.out, f"1 pages are damaged on disk, and so they are in it: {path} block 3")
+    t.holds(result.out, f"1 page is damaged on disk, and so it is in it: {path} block 3")
     t.holds(result.err, "relation public.x of database postgres")
     config = world.write({"checksums": "fail"}, "fail.yaml")
-    t.exits(world.push(config=config), 1, "1 pages of the database are damaged on disk")
+    t.exits(world.push(config=config), 1, "1 page of the database is damaged on disk")
     t.equal(len(world.summaries()), 1)
 
 

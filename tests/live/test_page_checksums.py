@@ -74,7 +74,7 @@ def test_B6_with_fail_there_is_no_backup(t):
     world.break_block(path, 2)
     world.pg.start()
     result = world.push()
-    t.exits(result, 1, "1 pages of the database are damaged on disk")
+    t.exits(result, 1, "1 page of the database is damaged on disk")
     info = json.loads(cpam.run("cpam-info", "--json", config=world.config).out)
     t.equal([repository["backups"] for repository in info["repositories"]], [[]])
 

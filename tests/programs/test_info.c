@@ -154,7 +154,11 @@ START_TEST(O1_text_says_the_same_to_a_person)
     static const char *const wanted[] = {
         "Cluster \"demo\"\n",
         "Repository \"primary\" at file:///var/backups/cpam\n",
-        "every moment from 2026-11-23T15:42:08Z to the first hole\n",
+        "  Can be restored: every moment from 2026-11-23T15:42:08Z to the hole at "
+        "000000010000000000000006\n",
+        "        DAMAGED on disk when it was taken: 1 page, base/5/1259 block 7\n",
+        "  LOOK: backup cpam_backup_20261123_154008 has 1 page that was damaged on disk when it was "
+        "taken\n",
         "  Last archived: 2026-11-23T17:20:08Z, 5 min ago\n",
         "    cpam_backup_20261123_154008  full  2026-11-23T15:42:08Z, took 2 min\n",
         "000000010000000000000002 to 000000010000000000000002 is there\n",
@@ -172,11 +176,35 @@ START_TEST(O1_text_says_the_same_to_a_person)
     CPAM_AUTO(cpam_buf_clear) struct cpam_buf out = {0};
 
     make(&sample);
+    sample.backups[0].damaged_pages = 1;
+    snprintf(sample.backups[0].damaged_first, sizeof(sample.backups[0].damaged_first),
+             "base/5/1259 block 7");
     ck_ok(info_judge(&sample.report, &err), &err);
     ck_ok(info_text(&sample.report, &out, &err), &err);
     for (int i = 0; i < COUNT_OF(wanted); i++)
         ck_assert_msg(strstr(cpam_buf_text(&out), wanted[i]) != NULL, "\"%s\" is not in:\n%s",
                       wanted[i], cpam_buf_text(&out));
+    done(&sample);
+}
+END_TEST
+
+/* A backup on each side of the hole: what lies in it is not claimed.  The newer timeline is in reach. */
+START_TEST(O1_moments_on_both_sides_of_a_hole)
+{
+    struct cpam_err err;
+    struct sample sample;
+    CPAM_AUTO(cpam_buf_clear) struct cpam_buf out = {0};
+
+    make(&sample);
+    sample.wal[0].runs[0] = (struct info_run){1, 4};
+    sample.wal[0].runs[1] = (struct info_run){6, 8};
+    ck_ok(info_text(&sample.report, &out, &err), &err);
+    ck_assert_msg(strstr(cpam_buf_text(&out),
+                         "  Can be restored: every moment from 2026-11-23T15:42:08Z to the hole at "
+                         "000000010000000000000005\n"
+                         "              and: every moment from 2026-11-23T16:42:08Z to "
+                         "2026-11-23T17:20:08Z\n") != NULL,
+                  "%s", cpam_buf_text(&out));
     done(&sample);
 }
 END_TEST
@@ -300,6 +328,7 @@ suite(void)
 
     tcase_add_test(tcase, O1_json_is_as_in_the_golden_file);
     tcase_add_test(tcase, O1_text_says_the_same_to_a_person);
+    tcase_add_test(tcase, O1_moments_on_both_sides_of_a_hole);
     tcase_add_test(tcase, O1_hole_and_incomplete_backup_are_found);
     tcase_add_test(tcase, O1_whole_repository_has_no_finding);
     tcase_add_test(tcase, hole_before_every_backup_is_no_finding);
