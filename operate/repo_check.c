@@ -393,10 +393,26 @@ print_verdict(struct check *check, struct cpam_err *err)
     return CPAM_OK;
 }
 
+/* The side of base.from: standby has a data directory whose server can't be asked for a segment. */
+static enum cpam_status
+check_role(const struct check *check, struct cpam_err *err)
+{
+    if (check->control.state != CONTROL_IN_ARCHIVE_RECOVERY)
+        return CPAM_OK;
+    cpam_fail(err, CPAM_REFUSED, 0,
+              "a standby runs in \"%s\": only a primary can be asked for a segment", check->data);
+    cpam_err_hint(err,
+                  "run it on the primary's host, with a configuration whose postgresql.data and "
+                  "postgresql.connection are the primary's; base.from: standby is of no "
+                  "consequence there");
+    return CPAM_REFUSED;
+}
+
 static enum cpam_status
 check_all(struct check *check, struct cpam_err *err)
 {
     CPAM_TRY(control_file_read(check->cli->io, check->data, &check->control, err));
+    CPAM_TRY(check_role(check, err));
     CPAM_TRY(open_repositories(check, err));
     CPAM_TRY(check_server_open(&check->server, err));
     CPAM_TRY(check_segment(check, err));

@@ -119,6 +119,13 @@ def test_B5_a_timeline_switch_in_mid_backup_leaves_no_backup(t):
     fails(t, world, process, "from timeline 1 to 2")
 
 
+def test_B5_O6_check_is_for_the_primarys_side(t):
+    world = StandbyWorld(t)
+    t.exits(cpam.run("cpam-repo", "check", config=world.config), 1,
+            [f'a standby runs in "{world.standby.data}"', "run it on the primary's host"])
+    t.holds(cpam.run("cpam-repo", "check", config=world.archive).out, ["WAL is archived"])
+
+
 def test_B5_trap5_the_right_server_on_the_right_side(t):
     world = StandbyWorld(t)
     cases = [
