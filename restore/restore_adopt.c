@@ -11,6 +11,7 @@
 #include "cli/control_file.h"
 #include "io/control_load.h"
 #include "io/file.h"
+#include "restore_servers.h"
 
 enum cpam_status
 restore_adopt_stopped(struct restore_places *places, struct cpam_err *err)
@@ -74,6 +75,31 @@ adopt_data(struct restore_places *places, struct restore_place *place, struct cp
     return restore_adopt_stopped(places, err);
 }
 
+/* A copied data directory has the links of its original: where they lead is the original's, unless the
+   target is that itself, or was told where its own places are. */
+static enum cpam_status
+check_own(struct restore_places *places, const struct restore_place *place, struct cpam_err *err)
+{
+    const char *data = places->items[0].path;
+
+    CPAM_TRY(restore_servers_check(places->io, data, place, err));
+    if (place->mapped ||
+        (places->origin != NULL && restore_places_same(places->io, places->origin, data)))
+        return CPAM_OK;
+    cpam_fail(
+        err, CPAM_USAGE, 0,
+        "\"%s\", where %s is to be restored, is where the server that was backed up had it, and "
+        "\"%s\" is not the data directory of that server (\"%s\"), but perhaps a copy whose "
+        "links lead to the original's",
+        place->path, place->prefix, data, places->origin == NULL ? "?" : places->origin);
+    cpam_err_hint(
+        err,
+        "give it another place: --tablespace-map %s=/some/empty/directory; or, when no other "
+        "data directory has it, say so: --tablespace-map %s=%s",
+        place->original, place->original, place->path);
+    return CPAM_USAGE;
+}
+
 /* Is it where the data directory's own link leads? */
 static enum cpam_status
 adopt_linked(struct restore_places *places, struct restore_place *place, struct cpam_err *err)
@@ -90,6 +116,7 @@ adopt_linked(struct restore_places *places, struct restore_place *place, struct 
         to[--size] = '\0';
     if (strcmp(to, place->path) == 0 && (places->items[0].adopted || places->items[0].ours))
     {
+        CPAM_TRY(check_own(places, place, err));
         place->adopted = true;
         return CPAM_OK;
     }

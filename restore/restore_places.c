@@ -84,6 +84,24 @@ restore_places_new(struct io *io, const char *target, struct restore_places **ou
     return CPAM_OK;
 }
 
+enum cpam_status
+restore_places_origin(struct restore_places *places, const char *path, struct cpam_err *err)
+{
+    free(places->origin);
+    places->origin = strdup(path);
+    return places->origin == NULL ? no_memory(err) : CPAM_OK;
+}
+
+bool
+restore_places_same(struct io *io, const char *a, const char *b)
+{
+    struct stat one, other;
+
+    return io->ops->stat(io, AT_FDCWD, a, 0, &one) == 0 &&
+           io->ops->stat(io, AT_FDCWD, b, 0, &other) == 0 && one.st_dev == other.st_dev &&
+           one.st_ino == other.st_ino;
+}
+
 void
 restore_places_free(struct restore_places *places)
 {
@@ -99,6 +117,7 @@ restore_places_free(struct restore_places *places)
         free(place->original);
         free(place->path);
     }
+    free(places->origin);
     free(places);
 }
 
@@ -213,17 +232,6 @@ check_maps(const struct restore_places *places, const struct option_list *maps,
     return CPAM_OK;
 }
 
-/* However the two are spelled. */
-static bool
-is_same_directory(struct io *io, const char *a, const char *b)
-{
-    struct stat one, other;
-
-    return io->ops->stat(io, AT_FDCWD, a, 0, &one) == 0 &&
-           io->ops->stat(io, AT_FDCWD, b, 0, &other) == 0 && one.st_dev == other.st_dev &&
-           one.st_ino == other.st_ino;
-}
-
 /* ".cpam-restore" with this data directory in it, and no pg_control yet.  A tablespace is as much ours as the
    data directory: a power cut may leave the marker in it when all is done, and that one moved since. */
 static bool
@@ -240,7 +248,7 @@ is_ours(struct restore_places *places, const struct restore_place *place)
         return false;
     return restore_marker_line(places->io, place, RESTORE_MARKER_DATA, &marked) &&
            (strcmp(cpam_buf_text(&marked), data) == 0 ||
-            is_same_directory(places->io, cpam_buf_text(&marked), data));
+            restore_places_same(places->io, cpam_buf_text(&marked), data));
 }
 
 static enum cpam_status

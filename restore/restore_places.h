@@ -49,6 +49,7 @@ struct restore_place
 struct restore_places
 {
     struct io *io;
+    char *origin;   /* the data directory that was backed up; NULL: not known */
     bool delta;     /* adopt what may be adopted: of this cluster */
     uint64_t sysid; /* that the backup is of; with `delta` */
     unsigned major; /* the same; always */
@@ -61,6 +62,13 @@ enum cpam_status restore_places_new(struct io *io, const char *target, struct re
                                     struct cpam_err *err) CPAM_CHECK;
 void restore_places_free(struct restore_places *places);
 CPAM_SCOPED(restore_places_free, struct restore_places);
+
+/* path: of the server that was backed up, as it called it; what --delta may adopt depends on it. */
+enum cpam_status restore_places_origin(struct restore_places *places, const char *path,
+                                       struct cpam_err *err) CPAM_CHECK;
+
+/* Do both paths lead to one directory that is there? */
+bool restore_places_same(struct io *io, const char *a, const char *b);
 
 /* original is taken as it is unless `maps` ("OLD=NEW") says otherwise. */
 enum cpam_status restore_places_add(struct restore_places *places, const char *prefix,

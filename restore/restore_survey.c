@@ -40,6 +40,8 @@ on_setting(void *arg, const struct manifest_setting *setting, struct cpam_err *e
         run->survey->torn_pages = strcmp(setting->value, "on") != 0;
     if (strcmp(setting->name, "pg_wal") == 0 && setting->value[0] == '/')
         return restore_places_add(run->places, "pg_wal", setting->value, run->choice->maps, err);
+    if (strcmp(setting->name, "data_directory") == 0)
+        return restore_places_origin(run->places, setting->value, err);
     if (strcmp(setting->name, "archive_mode") == 0)
         run->survey->archive_always = strcmp(setting->value, "always") == 0;
     if (strncmp(setting->name, "file:", 5) == 0)

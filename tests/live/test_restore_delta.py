@@ -293,5 +293,67 @@ def test_T6_trap20_WAL_that_an_aborted_delta_had_still_to_put_aside(t):
     t.true(segment in os.listdir(os.path.join(wal, "before-restore")), f"{segment} is kept")
 
 
+
+@tap.limit(600)
+def test_trap20_a_copied_data_directory_whose_links_lead_to_the_original(t):
+    world = World(t, start=False)
+    wal, plain = os.path.join(t.folder(), "wal"), os.path.join(world.pg.data, "pg_wal")
+    workspace.run(["mv", plain, wal])
+    workspace.run(["ln", "-s", wal, plain])
+    world.start()
+    space = workspace.folder(os.path.join(t.folder(), "space"), 0o700)
+    world.pg.sql(f"create tablespace one location '{space}'")
+    world.pg.sql("create table in_one tablespace one as select generate_series(1, 1000) as id")
+    world.insert(1)
+    world.push()
+    world.archived()
+    world.pg.stop()
+    copy = os.path.join(t.folder(), "copy")
+    workspace.run(["cp", "-a", world.pg.data, copy])
+    world.pg.start()
+    world.pg.sql("update in_one set id = id + 1; checkpoint")
+    maps = {wal: wal + " of the copy", space: space + " of the copy"}
+
+    def options(of, to=None):
+        return ["--tablespace-map", f"{of}={to or maps[of]}"]
+
+    def check(arguments, words):
+        before = {path: os.stat(path).st_mtime_ns for top, _, names in os.walk(space)
+                  for path in (os.path.join(top, name) for name in names)}
+        world.fetch("--latest", "--delta", *arguments, data=copy, code=2, words=words)
+        t.equal({path: os.stat(path).st_mtime_ns for path in before}, before, "the original's files")
+        t.true(os.path.exists(os.path.join(copy, "global/pg_control")), "nothing was begun")
+
+    running = [f'is in use by the server of "{world.pg.data}"', "--tablespace-map"]
+    check([], running)
+    check([*options(wal)], [f'"{space}"', *running])
+    check([*options(space)], [f'"{wal}"', *running])
+    check([*options(wal, wal), *options(space, space)], running)
+    world.pg.stop()
+    stopped = ["is where the server that was backed up had it", f"={space}"]
+    check(options(wal), stopped)
+    world.pg.start()
+    result, _ = world.fetch("--latest", "--delta", *options(wal), *options(space), data=copy)
+    world.verify(copy)
+    server = cluster.restored(t, copy)
+    server.start()
+    server.wait_sql("select not pg_is_in_recovery()")
+    t.equal(server.sql("select count(*), min(id) from in_one"), "1000|2")
+    server.stop()
+    # once it has places of its own, they are used
+    world.fetch("--latest", "--delta", *options(wal), *options(space), data=copy, code=3)
+    t.equal(world.pg.sql("select count(*), min(id) from in_one"), "1000|2")
+    # and the original's own are, in place, and where it was moved to when that is said
+    world.archived()
+    world.pg.stop()
+    world.fetch("--latest", "--recover", "--delta", data=world.pg.data, code=3)
+    moved = os.path.join(t.folder(), "moved")
+    workspace.run(["mv", world.pg.data, moved])
+    world.fetch("--latest", "--recover", "--delta", data=moved, code=2, words=stopped[:1])
+    world.fetch("--latest", "--recover", "--delta", *options(wal, wal), *options(space, space),
+                data=moved)
+    world.verify(moved)
+
+
 if __name__ == "__main__":
     tap.main(globals())

@@ -47,7 +47,8 @@ struct world
     struct repo_fixture repo;
     struct backup_summary summary;
     struct restore_tally tally;
-    bool delta; /* of the next restore */
+    bool delta;        /* of the next restore */
+    bool is_elsewhere; /* the target is not the data directory that was backed up */
     struct world_file files[WORLD_FILES];
     char old_space[128], target[128], new_space[128];
 };
@@ -313,6 +314,8 @@ world_restore(struct world *self, struct io *io, bool mapped, bool finish, struc
     CPAM_TRY(restore_survey_read(self->repo.repo, &self->summary, places,
                                  &(struct restore_choice){&maps, &world_databases, NULL}, &survey,
                                  err));
+    if (!self->is_elsewhere)
+        CPAM_TRY(restore_places_origin(places, self->target, err));
     places->delta = self->delta;
     places->sysid = self->summary.sysid;
     places->major = self->summary.major;
