@@ -105,16 +105,10 @@ static enum cpam_status
 adopt_linked(struct restore_places *places, struct restore_place *place, struct cpam_err *err)
 {
     char link[RESTORE_PATH_MAX * 2];
-    char to[RESTORE_PATH_MAX];
 
     snprintf(link, sizeof(link), "%s/%s", places->items[0].path, place->prefix);
-    ssize_t size = places->io->ops->readlink(places->io, AT_FDCWD, link, to, sizeof(to) - 1);
-    if (size < 0)
-        size = 0;
-    to[size] = '\0';
-    while (size > 1 && to[size - 1] == '/')
-        to[--size] = '\0';
-    if (strcmp(to, place->path) == 0 && (places->items[0].adopted || places->items[0].ours))
+    if ((places->items[0].adopted || places->items[0].ours) &&
+        restore_places_same(places->io, link, place->path))
     {
         CPAM_TRY(check_own(places, place, err));
         place->adopted = true;

@@ -11,9 +11,15 @@
 
 enum
 {
-    DEPTH_MAX = 64,
-    OPEN_DIRECTORY = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC
+    DEPTH_MAX = 64
 };
+
+/* A place itself may be reached through a link; below it none is followed. */
+static int
+open_flags(int depth)
+{
+    return O_RDONLY | O_DIRECTORY | O_CLOEXEC | (depth == 0 ? 0 : O_NOFOLLOW);
+}
 
 static bool
 is_dots(const char *name)
@@ -60,11 +66,11 @@ tree_look(struct io *io, const char *path, enum tree_state *out, struct cpam_err
     return CPAM_OK;
 }
 
-int
-tree_open_own(struct io *io, int dir_fd, const char *name)
+static int
+open_own(struct io *io, int dir_fd, const char *name, int depth)
 {
     struct stat stat;
-    int fd = io->ops->open(io, dir_fd, name, OPEN_DIRECTORY, 0);
+    int fd = io->ops->open(io, dir_fd, name, open_flags(depth), 0);
 
     if (fd < 0)
         return -1;
@@ -78,13 +84,19 @@ tree_open_own(struct io *io, int dir_fd, const char *name)
     return -1;
 }
 
+int
+tree_open_own(struct io *io, int dir_fd, const char *name)
+{
+    return open_own(io, dir_fd, name, 1);
+}
+
 /* Empties the directory; names in it may change under readdir, so it is read until it is empty. */
 static enum cpam_status
 empty_dir(struct io *io, int dir_fd, const char *name, const char *own, const char *keep, int depth,
           struct cpam_err *err)
 {
     enum cpam_status status = CPAM_OK;
-    int fd = tree_open_own(io, dir_fd, name);
+    int fd = open_own(io, dir_fd, name, depth);
 
     if (fd < 0)
         return cpam_fail(err, CPAM_IO, errno, "could not open the directory \"%s\"", name);
@@ -173,7 +185,7 @@ add_bytes(struct io *io, int dir_fd, const char *name, int depth, uint64_t *sum,
           struct cpam_err *err)
 {
     enum cpam_status status = CPAM_OK;
-    int fd = io->ops->open(io, dir_fd, name, OPEN_DIRECTORY, 0);
+    int fd = io->ops->open(io, dir_fd, name, open_flags(depth), 0);
     DIR *dir = fd < 0 || depth > DEPTH_MAX ? NULL : io->ops->opendir(io, fd, ".");
     const struct dirent *entry;
 

@@ -21,7 +21,7 @@ enum cpam_status tree_look(struct io *io, const char *path, enum tree_state *out
                            struct cpam_err *err) CPAM_CHECK;
 
 /* Removes everything in the directory whose name begins with `own` but `keep`; links are removed,
-   never followed. */
+   never followed, but for the directory's own path. */
 enum cpam_status tree_empty(struct io *io, const char *path, const char *own, const char *keep,
                             struct cpam_err *err) CPAM_CHECK;
 

@@ -355,5 +355,54 @@ def test_trap20_a_copied_data_directory_whose_links_lead_to_the_original(t):
     world.verify(moved)
 
 
+
+@tap.limit(600)
+def test_T6_T8_T9_a_data_directory_and_a_tablespace_reached_through_links(t):
+    world = World(t, start=False)
+    links = {}
+    for name in ("main", "space", "new main", "new space"):
+        links[name] = os.path.join(t.folder(), name)
+        if name == "main":
+            continue
+        real = workspace.folder(os.path.join(t.folder(), "disk of " + name), 0o700)
+        workspace.run(["ln", "-s", real, links[name]])
+    # the original's too, as /var/lib/postgresql/15/main often is one
+    workspace.run(["mv", world.pg.data, links["main"]])
+    workspace.run(["ln", "-s", links["main"], world.pg.data])
+    world.start()
+    world.pg.sql(f"create tablespace one location '{links['space']}'")
+    world.pg.sql("create table in_one tablespace one as select 1 as id")
+    world.insert(1)
+    world.push()
+    world.insert(2)
+    world.archived()
+    mapped = ("--tablespace-map", f"{links['space']}={links['new space']}")
+    data = links["new main"]
+    world.fetch("--latest", *mapped, data=data)
+    world.verify(data)
+    world.fetch("--latest", *mapped, "--delta", data=data)
+    world.verify(data)
+    # both ways to go on from an aborted restore
+    for options in ((), ("--delta",)):
+        os.unlink(os.path.join(data, "global/pg_control"))
+        for place in (data, links["new space"]):
+            workspace.write(os.path.join(place, ".cpam-restore"),
+                            f"cpam-base-fetch of it\n{data}\n", 0o600)
+        world.fetch("--latest", *mapped, *options, data=data)
+        world.verify(data)
+    server = cluster.restored(t, data)
+    server.start()
+    server.wait_sql("select not pg_is_in_recovery()")
+    t.equal(world.rows(server), "1 2")
+    t.equal(server.sql("select id from in_one"), "1")
+    t.true(os.path.islink(data) and os.path.islink(links["new space"]), "the links are still there")
+    # in place, by either path
+    world.pg.stop()
+    for path in (world.pg.data, links["main"]):
+        result = world.run("cpam-base-fetch", "--latest", "--recover", "--delta", path)
+        t.true(result.code in (0, 3), result.output())
+        world.verify(path)
+
+
 if __name__ == "__main__":
     tap.main(globals())
