@@ -349,6 +349,17 @@ write_settings(struct base_fetch *self, struct cpam_err *err)
     return file_write_all(io, path, 0600, "", 0, err);
 }
 
+/* Instead of the original, or where it was. */
+static bool
+is_in_place(const struct base_fetch *self)
+{
+    const struct restore_places *places = self->places;
+
+    return self->options->recover ||
+           (places->origin != NULL &&
+            restore_places_same(places->io, places->origin, places->items[0].path));
+}
+
 static enum cpam_status
 show_next(struct base_fetch *self, struct cpam_err *err)
 {
@@ -360,6 +371,7 @@ show_next(struct base_fetch *self, struct cpam_err *err)
                                 .data = self->places->items[0].path,
                                 .config_file = self->survey->config_file,
                                 .has_config = self->survey->has_config,
+                                .in_place = is_in_place(self),
                                 .backup = self->survey->has_config_files ? self->plan.backup->label
                                                                          : NULL,
                                 .user = self->cli->user[0] != '\0' ? self->cli->user : NULL,

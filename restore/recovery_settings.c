@@ -13,7 +13,7 @@
 
 enum
 {
-    COMMAND_LIMIT = 16 * 1024, /* bytes */
+    COMMAND_LIMIT = 64 * 1024, /* bytes */
     ARCHIVE_LIBRARY_FROM = 15  /* an unknown parameter is fatal on 14 */
 };
 
@@ -35,8 +35,8 @@ is_harmless(char c)
            (c != '\0' && strchr("/._-+=:,@", c) != NULL);
 }
 
-enum cpam_status
-recovery_shell_word(struct cpam_buf *out, const char *word, struct cpam_err *err)
+static enum cpam_status
+shell_word(struct cpam_buf *out, const char *word, const char *percent, struct cpam_err *err)
 {
     bool harmless = *word != '\0';
 
@@ -47,7 +47,7 @@ recovery_shell_word(struct cpam_buf *out, const char *word, struct cpam_err *err
     for (; *word != '\0'; word++)
     {
         if (*word == '%')
-            CPAM_TRY(cpam_buf_append(out, "%%", 2, COMMAND_LIMIT, err));
+            CPAM_TRY(cpam_buf_append(out, percent, strlen(percent), COMMAND_LIMIT, err));
         else if (*word == '\'')
             CPAM_TRY(cpam_buf_append(out, "'\\''", 4, COMMAND_LIMIT, err));
         else
@@ -56,6 +56,18 @@ recovery_shell_word(struct cpam_buf *out, const char *word, struct cpam_err *err
     if (!harmless)
         CPAM_TRY(cpam_buf_append(out, "'", 1, COMMAND_LIMIT, err));
     return CPAM_OK;
+}
+
+enum cpam_status
+recovery_shell_word(struct cpam_buf *out, const char *word, struct cpam_err *err)
+{
+    return shell_word(out, word, "%%", err);
+}
+
+enum cpam_status
+recovery_typed_word(struct cpam_buf *out, const char *word, struct cpam_err *err)
+{
+    return shell_word(out, word, "%", err);
 }
 
 enum cpam_status

@@ -58,5 +58,8 @@ enum cpam_status recovery_restore_command(const struct recovery_settings *settin
    since the server looks for %f and %p in the whole command. */
 enum cpam_status recovery_shell_word(struct cpam_buf *out, const char *word,
                                      struct cpam_err *err) CPAM_CHECK;
+/* The same for a shell that a person types into: '%' is as it is. */
+enum cpam_status recovery_typed_word(struct cpam_buf *out, const char *word,
+                                     struct cpam_err *err) CPAM_CHECK;
 
 #endif

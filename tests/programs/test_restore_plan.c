@@ -220,10 +220,12 @@ START_TEST(T5_trap33_next_commands)
 
     ck_assert_ptr_nonnull(mkdtemp(folder));
     ck_assert(!next_of(&settings, true, NULL, &text));
-    snprintf(line, sizeof(line), "start          pg_ctl -D %s -w -l %s/restored.log start\n",
-             folder, folder);
+    snprintf(line, sizeof(line),
+             "start          pg_ctl -D %s -w -l %s/restored.log -o '-c "
+             "port=15432 -c external_pid_file=%s/restored.pid' start\n",
+             folder, folder, folder);
     says(&text, line);
-    says(&text, "open           psql -c 'select pg_wal_replay_resume()'\n");
+    says(&text, "open           psql -p 15432 -c 'select pg_wal_replay_resume()'\n");
     says(&text, "a query that waits"); /* on the lock of a DROP that is not committed yet */
     snprintf(line, sizeof(line), "cpam-repo claim %s\n", folder);
     says(&text, line);
@@ -263,8 +265,8 @@ START_TEST(trap18_configuration_elsewhere)
     file_of("elsewhere.conf", "data_directory = '/production'\n");
     ck_assert(!next_of(&settings, false, config, &text)); /* it is there: nobody has to look */
     snprintf(line, sizeof(line),
-             "start          pg_ctl -D %s -w -l %s/restored.log -o \"-c config_file=%s -c "
-             "data_directory=%s -c port=15432 -c external_pid_file=%s/restored.pid\" start\n",
+             "start          pg_ctl -D %s -w -l %s/restored.log -o '-c config_file=%s -c "
+             "data_directory=%s -c port=15432 -c external_pid_file=%s/restored.pid' start\n",
              folder, folder, config, folder, folder);
     says(&text, line);
     says(&text, "watch          psql -p 15432 -c ");
@@ -310,6 +312,7 @@ START_TEST(root_is_told_to_become_the_owner)
                                 .tally = &tally,
                                 .data = "/nowhere",
                                 .has_config = true,
+                                .in_place = true,
                                 .user = "postgres",
                                 .settings = &settings};
     struct cpam_err err;
@@ -319,6 +322,54 @@ START_TEST(root_is_told_to_become_the_owner)
     says(&text, "start          sudo -u postgres pg_ctl -D /nowhere ");
     says(&text, "watch          sudo -u postgres psql -c ");
     says(&text, "open           sudo -u postgres psql -c ");
+}
+END_TEST
+
+START_TEST(T5_lines_are_typed_as_they_are)
+{
+    CPAM_AUTO(cpam_buf_clear) struct cpam_buf text = {0};
+    struct recovery_settings settings = {.action = "pause", .major = 99};
+    static struct restore_tally tally;
+    char data[256], command[600];
+    struct restore_next next = {.io = io_posix(),
+                                .tally = &tally,
+                                .data = data,
+                                .has_config = true,
+                                .in_place = true,
+                                .settings = &settings};
+    struct cpam_err err;
+    bool attention = false;
+
+    ck_assert_ptr_nonnull(mkdtemp(folder));
+    snprintf(data, sizeof(data), "%s/it's 100%% mine", folder);
+    ck_assert_int_eq(mkdir(data, 0700), 0);
+    snprintf(command, sizeof(command), "%s/postgresql.conf", data);
+    FILE *out = fopen(command, "w");
+    ck_assert_ptr_nonnull(out);
+    fputs("unix_socket_directories = '/run/my sockets, /tmp'\nport = 5433\n", out);
+    fclose(out);
+    ck_ok(restore_next_text(&next, &text, &attention, &err), &err);
+    says(&text, "psql -h '/run/my sockets' -p 5433 -c ");
+    snprintf(command, sizeof(command), " -D '%s/it'\\''s 100%% mine' -w ", folder);
+    says(&text, command);
+    snprintf(command, sizeof(command), "claim '%s/it'\\''s 100%% mine'\n", folder);
+    says(&text, command);
+    ck_assert_ptr_null(strstr(cpam_buf_text(&text), " -o "));
+    /* what -o says goes through two shells */
+    text.size = 0;
+    next.in_place = false;
+    ck_ok(restore_next_text(&next, &text, &attention, &err), &err);
+    const char *options = strstr(cpam_buf_text(&text), " -o ");
+    ck_assert_ptr_nonnull(options);
+    snprintf(command, sizeof(command),
+             "set -- %.*s; eval \"set -- $2\"; test \"$4\" = 'external_pid_file=%s/it'\\''s 100%% "
+             "mine/restored.pid'",
+             (int) (strstr(options, " start\n") - options), options, folder);
+    ck_assert_int_eq(system(command), 0);
+    snprintf(command, sizeof(command), "%s/postgresql.conf", data);
+    unlink(command);
+    rmdir(data);
+    folder_end();
 }
 END_TEST
 
@@ -337,6 +388,7 @@ suite(void)
     tcase_add_test(tcase, trap18_configuration_elsewhere);
     tcase_add_test(tcase, B13_trap18_the_backup_holds_what_is_missing);
     tcase_add_test(tcase, root_is_told_to_become_the_owner);
+    tcase_add_test(tcase, T5_lines_are_typed_as_they_are);
     suite_add_tcase(suite, tcase);
     return suite;
 }
