@@ -190,7 +190,9 @@ map_line(void *arg, const char *oid, const char *path, struct cpam_err *err)
     return tablespace_map_line(&self->out, oid, path, err);
 }
 
-/* The server makes the links anew from tablespace_map at its first start (trap 6). */
+/* The server makes the links anew from tablespace_map at its first start (trap 6), so it names the places
+   as they are; a backup's may not, even without --tablespace-map: one of a server whose encoding is not
+   UTF-8 came through that encoding's conversion. */
 static enum cpam_status
 map_remap(struct proof *self, struct cpam_err *err)
 {
@@ -198,22 +200,22 @@ map_remap(struct proof *self, struct cpam_err *err)
     CPAM_AUTO(cpam_buf_clear) struct cpam_buf old = {0};
     struct map_rewrite rewrite = {.places = places};
     char path[RESTORE_PATH_MAX + 16];
-    bool mapped = false;
 
-    for (size_t i = 1; i < places->count; i++)
-        mapped = mapped || places->items[i].mapped;
     snprintf(path, sizeof(path), "%s/tablespace_map", places->items[0].path);
-    if (!mapped || !file_exists(self->files->io, path))
+    if (!file_exists(self->files->io, path))
         return CPAM_OK;
     CPAM_TRY(file_read_all(self->files->io, path, MAP_MAX, &old, err));
     enum cpam_status status =
         tablespace_map_parse((const char *) old.data, old.size, map_line, &rewrite, err);
-    if (status == CPAM_OK)
+    self->map_changed = status == CPAM_OK && (rewrite.out.size != old.size ||
+                                              memcmp(rewrite.out.data, old.data, old.size) != 0);
+    if (self->map_changed)
+    {
+        self->map_size = rewrite.out.size;
+        self->map_crc = crc32c(0, rewrite.out.data, rewrite.out.size);
         status =
             file_write_all(self->files->io, path, 0600, rewrite.out.data, rewrite.out.size, err);
-    self->map_changed = true;
-    self->map_size = rewrite.out.size;
-    self->map_crc = crc32c(0, rewrite.out.data, rewrite.out.size);
+    }
     cpam_buf_clear(&rewrite.out);
     return status;
 }

@@ -69,6 +69,8 @@ world_part(void *arg, const struct pack_part *part, struct cpam_err *err)
     return CPAM_OK;
 }
 
+static bool world_map_is_wrong; /* tablespace_map of the next world names no place of it */
+
 static inline void
 world_content(struct world *self, size_t i)
 {
@@ -97,6 +99,8 @@ world_content(struct world *self, size_t i)
     if (strcmp(file->path, "tablespace_map") == 0)
     {
         snprintf((char *) file->data, file->size + 1, "16384 %s\n", self->old_space);
+        if (world_map_is_wrong)
+            file->data[file->size - 2] = 0xA9;
     }
 }
 
