@@ -4,6 +4,7 @@
 #include "restore_survey.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum
@@ -17,8 +18,9 @@ struct survey_run
     struct restore_places *places;
     const struct restore_choice *choice;
     size_t pack_cap;
+    char *pg_wal;                /* where its link led, or NULL */
     struct restore_place *place; /* of the file whose extents come */
-    bool checked;                /* the choice of databases: all settings have passed */
+    bool checked;                /* all settings have passed, and what they ask for was done */
     bool left_out;
 };
 
@@ -31,6 +33,14 @@ restore_leaves_out(const char *path)
 }
 
 static enum cpam_status
+text_keep(const char *text, char **out, struct cpam_err *err)
+{
+    *out = strdup(text);
+    return *out == NULL ? cpam_fail(err, CPAM_NO_MEMORY, 0, "out of memory for a setting")
+                        : CPAM_OK;
+}
+
+static enum cpam_status
 on_setting(void *arg, const struct manifest_setting *setting, struct cpam_err *err)
 {
     struct survey_run *run = arg;
@@ -38,8 +48,8 @@ on_setting(void *arg, const struct manifest_setting *setting, struct cpam_err *e
     CPAM_TRY(restore_databases_setting(run->survey->databases, setting, err));
     if (strcmp(setting->name, "full_page_writes") == 0)
         run->survey->torn_pages = strcmp(setting->value, "on") != 0;
-    if (strcmp(setting->name, "pg_wal") == 0 && setting->value[0] == '/')
-        return restore_places_add(run->places, "pg_wal", setting->value, run->choice->maps, err);
+    if (strcmp(setting->name, "pg_wal") == 0 && run->pg_wal == NULL)
+        return text_keep(setting->value, &run->pg_wal, err);
     if (strcmp(setting->name, "data_directory") == 0)
         return restore_places_origin(run->places, setting->value, err);
     if (strcmp(setting->name, "archive_mode") == 0)
@@ -47,12 +57,54 @@ on_setting(void *arg, const struct manifest_setting *setting, struct cpam_err *e
     if (strncmp(setting->name, "file:", 5) == 0)
         run->survey->has_config_files = true;
     if (strcmp(setting->name, "config_file") == 0 && run->survey->config_file == NULL)
-    {
-        run->survey->config_file = strdup(setting->value);
-        if (run->survey->config_file == NULL)
-            return cpam_fail(err, CPAM_NO_MEMORY, 0, "out of memory for a setting");
-    }
+        return text_keep(setting->value, &run->survey->config_file, err);
     return CPAM_OK;
+}
+
+/* "/a/b" and "../c": "/a/c".  By the names alone; `out` has room for both. */
+static void
+path_join(const char *from, const char *to, char *out)
+{
+    const char *const parts[] = {from, to};
+    size_t size = 0;
+
+    for (size_t i = 0; i < 2; i++)
+        for (const char *at = parts[i]; *at != '\0';)
+        {
+            size_t name = strcspn(at, "/");
+
+            if (name == 2 && memcmp(at, "..", 2) == 0)
+                while (size > 0 && out[--size] != '/')
+                    ;
+            else if (name > 0 && !(name == 1 && *at == '.'))
+            {
+                out[size++] = '/';
+                memcpy(out + size, at, name);
+                size += name;
+            }
+            at += name + (at[name] == '/');
+        }
+    out[size] = '\0';
+}
+
+/* A link that is relative led from the data directory of its time, and is none of this one's. */
+static enum cpam_status
+wal_place_add(struct survey_run *run, struct cpam_err *err)
+{
+    const char *origin = run->places->origin;
+    const char *path = run->pg_wal;
+
+    if (path == NULL || path[0] == '\0' || (path[0] != '/' && origin == NULL))
+        return CPAM_OK;
+    CPAM_AUTO(free) char *whole = malloc((origin == NULL ? 0 : strlen(origin)) + strlen(path) + 3);
+    if (whole == NULL)
+        return cpam_fail(err, CPAM_NO_MEMORY, 0, "out of memory for a path");
+    if (path[0] != '/')
+    {
+        path_join(origin, path, whole);
+        path = whole;
+    }
+    return restore_places_add(run->places, "pg_wal", path, run->choice->maps, err);
 }
 
 static enum cpam_status
@@ -105,7 +157,10 @@ on_entry(void *arg, const struct manifest_entry *entry, struct cpam_err *err)
     const char *relative;
 
     if (!run->checked)
+    {
         CPAM_TRY(restore_databases_check(run->survey->databases, err));
+        CPAM_TRY(wal_place_add(run, err));
+    }
     run->checked = true;
     switch (entry->kind)
     {
@@ -164,7 +219,9 @@ restore_survey_read(struct repo *repo, const struct backup_summary *summary,
         return cpam_fail(err, CPAM_NO_MEMORY, 0, "out of memory for a restore");
     CPAM_TRY(restore_databases_new(choice->databases, &survey->databases, err));
     struct survey_run run = {.survey = survey, .places = places, .choice = choice};
-    CPAM_TRY(manifest_read(repo, summary, &ops, &run, err));
+    enum cpam_status status = manifest_read(repo, summary, &ops, &run, err);
+    free(run.pg_wal);
+    CPAM_TRY(status);
     *out = CPAM_STEAL(survey);
     return CPAM_OK;
 }

@@ -404,5 +404,33 @@ def test_T6_T8_T9_a_data_directory_and_a_tablespace_reached_through_links(t):
         world.verify(path)
 
 
+
+@tap.limit(300)
+def test_T6_T8_a_pg_wal_whose_link_is_relative(t):
+    world = World(t, start=False)
+    wal, plain = os.path.join(t.folder(), "wal"), os.path.join(world.pg.data, "pg_wal")
+    workspace.run(["mv", plain, wal])
+    workspace.run(["ln", "-s", "../wal", plain])
+    world.start()
+    world.insert(1)
+    world.push()
+    world.insert(2)
+    world.archived()
+    # a copy is told where its own is to be, as with any link
+    _, copy = world.fetch("--latest", code=2, words=[f"--tablespace-map {wal}="])
+    world.fetch("--latest", "--tablespace-map", f"{wal}={wal} new", data=copy)
+    t.equal(os.readlink(os.path.join(copy, "pg_wal")), wal + " new")
+    world.verify(copy)
+    world.pg.configure(archive_command="false")
+    world.pg.reload()
+    world.insert(3)
+    segment = world.pg.sql("select pg_walfile_name(pg_current_wal_lsn())")
+    crashed(world)
+    world.fetch("--latest", "--recover", "--delta", data=world.pg.data, code=3)
+    t.equal(os.readlink(plain), wal)
+    t.true(segment in os.listdir(os.path.join(wal, "before-restore")), f"{segment} is kept")
+    world.verify(world.pg.data)
+
+
 if __name__ == "__main__":
     tap.main(globals())
