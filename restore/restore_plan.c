@@ -69,7 +69,8 @@ say_wal(const struct restore_plan *plan, struct cpam_buf *out, struct cpam_err *
     text_format_time(target->latest_reachable, when);
     SAY("WAL            %" PRIu64 " segment%s of %u MiB, %s to %s", target->segments,
         target->segments == 1 ? "" : "s", size >> 20, first, last);
-    if (plan->settings->target->kind != TARGET_LSN) /* when what is there was written is not known */
+    if (plan->settings->target->kind !=
+        TARGET_LSN) /* when what is there was written is not known */
         SAY("; nothing in them is later than %s", when);
     SAY("\n");
     if (target->hole)
