@@ -46,7 +46,10 @@ module_push_check(struct io *io, const char *config, const char *program, struct
     CPAM_AUTO(settings_free) struct settings *settings = NULL;
     struct stat found;
 
-    CPAM_TRY(settings_load(io, config, &settings, err));
+    enum cpam_status status = settings_load(io, config, &settings, err);
+    if (status == CPAM_USAGE && !file_exists(io, config))
+        cpam_err_hint(err, "cpam_archive.config names the configuration");
+    CPAM_TRY(status);
     if (io->ops->stat(io, AT_FDCWD, program, 0, &found) != 0)
         cpam_fail(err, CPAM_USAGE, errno, "\"%s\" can't be run", program);
     else if (!S_ISREG(found.st_mode) || (found.st_mode & 0111) == 0)

@@ -203,7 +203,12 @@ push_base_choose(struct io *io, const struct push_base_spec *spec, struct push_b
         look_for_parent(base, &why);
     CPAM_TRY(push_targets_any(spec->targets, err));
     if (base->known == NULL && strcmp(spec->mode, "incremental") == 0)
-        return cpam_fail(err, CPAM_REFUSED, 0, "an incremental backup has no parent: %s", why.text);
+    {
+        cpam_fail(err, CPAM_REFUSED, 0, "an incremental backup has no parent: %s", why.text);
+        cpam_err_hint(err,
+                      "--mode auto makes a full backup instead, on which the next ones can build");
+        return CPAM_REFUSED;
+    }
     if (base->known != NULL)
     {
         base->head = *push_known_head(base->known);

@@ -69,7 +69,15 @@ push_lock_take(struct io *io, const char *state, uint64_t sysid, struct push_loc
     if (snprintf(path, sizeof(path), "%s/base-push-%" PRIu64 ".lock", state, sysid) >=
         (int) sizeof(path))
         return cpam_fail(err, CPAM_USAGE, 0, "state: \"%.200s...\" is too long a path", state);
-    CPAM_TRY(file_open(io, path, O_RDWR | O_CREAT | O_NOFOLLOW, 0600, &lock->fd, err));
+    enum cpam_status status =
+        file_open(io, path, O_RDWR | O_CREAT | O_NOFOLLOW, 0600, &lock->fd, err);
+    if (status != CPAM_OK)
+    {
+        cpam_err_hint(err,
+                      "\"state\" of the configuration names a folder that is there and that the "
+                      "server's user may write to");
+        return status;
+    }
     if (flock(lock->fd, LOCK_EX | LOCK_NB) != 0)
         return errno == EWOULDBLOCK ? held(lock, path, err)
                                     : cpam_fail(err, CPAM_IO, errno, "could not lock \"%s\"", path);

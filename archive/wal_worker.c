@@ -163,6 +163,8 @@ run(struct cli *cli, struct cpam_err *err)
                            "more");
         return CPAM_USAGE;
     }
+    if (options->push != NULL)
+        log_as("cpam-wal-push"); /* which became this program */
     enum cpam_status status =
         options->serve != NULL ? serve(cli, &held, err) : push(cli, &held, err);
     if (!cli->threads_left)

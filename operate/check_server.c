@@ -110,6 +110,18 @@ not_archiving(const char *what, const char *next, struct cpam_err *err)
     return CPAM_REFUSED;
 }
 
+static enum cpam_status
+call_us(const struct checked_server *server, const char *what, struct cpam_err *err)
+{
+    bool is_default = strcmp(server->config, CPAM_CONFIG_DEFAULT) == 0;
+    char next[600];
+
+    snprintf(next, sizeof(next),
+             "set archive_command = 'cpam-wal-push%s%.400s %%p' and reload the server",
+             is_default ? "" : " --config ", is_default ? "" : server->config);
+    return not_archiving(what, next, err);
+}
+
 /*
  * A shell that finds no program answers 127, at which the archiver ends itself and counts nothing:
  * so a path is looked at here.
@@ -158,14 +170,12 @@ check_archiving(struct checked_server *server, struct cpam_err *err)
         return not_archiving("this is a restored copy that nobody has claimed", what, err);
     }
     if (library[0] == '\0' && (command[0] == '\0' || strcmp(command, "(disabled)") == 0))
-        return not_archiving("archive_command is empty",
-                             "set archive_command = 'cpam-wal-push %p' and reload the server", err);
+        return call_us(server, "archive_command is empty", err);
     if (strstr(library, "cpam_archive") == NULL && strstr(command, "cpam-wal-push") == NULL)
     {
         snprintf(what, sizeof(what), "the server archives with \"%.200s\"",
                  library[0] != '\0' ? library : command);
-        return not_archiving(what, "set archive_command = 'cpam-wal-push %p' and reload the server",
-                             err);
+        return call_us(server, what, err);
     }
     /* only the archiver loads it: here the parameter is what the configuration says, or nothing */
     if (library[0] != '\0' && rows->values[4][0] == '/' &&

@@ -12,6 +12,7 @@ struct checked_server
 {
     struct io *io;
     const char *data, *conninfo;
+    const char *config;            /* of this program, as archive_command would name it */
     const struct control *control; /* of the data directory */
     struct pgconn *conn;           /* made by check_server_open(); the caller frees it */
 };

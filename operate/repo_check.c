@@ -434,6 +434,7 @@ repo_check_run(struct cli *cli, struct cpam_err *err)
     check->data = cli->settings->postgresql.data;
     check->server = (struct checked_server){.io = cli->io,
                                             .data = check->data,
+                                            .config = cli->config_path,
                                             .conninfo = cli->settings->postgresql.connection,
                                             .control = &check->control};
     enum cpam_status status = check_all(check, err);

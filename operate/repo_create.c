@@ -293,6 +293,18 @@ print_copy(struct creation *creation, const char *path, struct cpam_err *err)
     return CPAM_OK;
 }
 
+/* The programs look for the default configuration by themselves. */
+static void
+print_next(const char *config)
+{
+    bool is_default = strcmp(config, CPAM_CONFIG_DEFAULT) == 0;
+    const char *with = is_default ? "" : " --config ", *file = is_default ? "" : config;
+
+    printf("Next: let the server archive (archive_mode = on, archive_command = 'cpam-wal-push%s%s "
+           "%%p'),\nthen \"cpam-base-push%s%s\", then \"cpam-repo%s%s check\".\n",
+           with, file, with, file, with, file);
+}
+
 static enum cpam_status
 create_as_owner(struct creation *creation, struct cpam_err *err)
 {
@@ -305,9 +317,14 @@ create_as_owner(struct creation *creation, struct cpam_err *err)
     for (size_t i = 0; creation->keys_made != 0 && i < keys->recipient_count; i++)
         if (keys->recipients[i].kind == KEY_KEYFILE)
             CPAM_TRY(print_copy(creation, keys->recipients[i].value, err));
-    printf(
-        "Next: let the server archive (archive_mode = on, archive_command = 'cpam-wal-push %%p'),"
-        "\nthen \"cpam-base-push\", then \"cpam-repo check\".\n");
+    for (size_t i = 0; !creation->any_exists && i < keys->recipient_count; i++)
+        if (keys->recipients[i].kind == KEY_PASSPHRASE)
+            printf(
+                "\nKeep the passphrase of %s on paper, away from this host and from the repository.\n"
+                "Without it no backup can be read, unless another recipient of encryption.recipients can "
+                "open it.\n\n",
+                keys->recipients[i].value);
+    print_next(creation->cli->config_path);
     return CPAM_OK;
 }
 

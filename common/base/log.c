@@ -63,6 +63,12 @@ log_start(const char *program, enum log_level level)
 }
 
 void
+log_as(const char *program)
+{
+    program_name = program;
+}
+
+void
 log_to_syslog(void)
 {
     log_syslog_open(program_name);

@@ -24,6 +24,8 @@ enum
 };
 
 void log_start(const char *program, enum log_level level);
+/* From now on under this name: a program that does another's work is not the one that was called. */
+void log_as(const char *program);
 /* From now on to syslog, facility daemon: for a worker, which has nobody's stderr.  program of
    log_start() is kept. */
 void log_to_syslog(void);

@@ -83,7 +83,7 @@ settings_load(struct io *io, const char *path, struct settings **out, struct cpa
         cpam_err_prefix(err, "configuration");
         if (status == CPAM_NOT_FOUND)
             cpam_err_hint(err, "name it with --config FILE or $CPAM_CONFIG; "
-                               "backup-config.yaml(5) has one of five lines to begin with");
+                               "backup-config.yaml(5) has one of four lines to begin with");
         return status == CPAM_NO_MEMORY ? status : (err->status = CPAM_USAGE);
     }
     bool open_to_others = (found.st_mode & S_IROTH) != 0;

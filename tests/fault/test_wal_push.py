@@ -377,7 +377,7 @@ def test_P14_usage_errors(t):
     done = push_world.subprocess.run(w.command(), env=workspace.environment(), text=True,
                                      stdout=-1, stderr=-1, check=False, **workspace.as_user())
     w.expect(done, 2, "missing")
-    w.expect(w.push(name(1, 9)), 1, "No such file")
+    w.expect(w.push(name(1, 9)), 1, "cpam-wal-push: error: ", "No such file")
     os.mkdir(f"{w.pg_wal}/{name(1, 8)}")
     w.expect(w.push(name(1, 8)), 5)
     os.chmod(f"{w.folder}/key", 0o644)

@@ -83,7 +83,8 @@ def test_E3_passphrase_opens_what_it_sealed(t):
     words = workspace.write(os.path.join(copy.folder, "words"), "correct horse battery\n", 0o600)
     wrong = workspace.write(os.path.join(copy.folder, "wrong"), "incorrect horse\n", 0o600)
     config = copy.configure({"recipients": [{"passphrase": "@" + words}]}, "words.yaml", "spoken")
-    copy.scene.must("cpam-repo", "create", config=config)
+    made = t.exits(cpam.run("cpam-repo", "create", config=config), 0)
+    t.holds(made.out, [f"Keep the passphrase of {words} on paper"])
     t.exits(cpam.run("cpam-wal-push", raw, config=config), 0)
     copy.good(config=config)
     kept = [name for name in os.listdir(os.path.join(copy.folder, "state")) if name.startswith("passphrase-")]

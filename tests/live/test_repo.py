@@ -34,7 +34,9 @@ def test_create_makes_key_and_repository_once(t):
     uuid = re.search(r": ([0-9a-f-]{36})\n", first.out).group(1)
     t.holds(first.out, [secret, "Made repository \"primary\"", "on paper",
                         f"    repository \"primary\": {uuid}\n",
-                        pg.controldata()["Database system identifier"]])
+                        pg.controldata()["Database system identifier"],
+                        f"archive_command = 'cpam-wal-push --config {config} %p'",
+                        f'"cpam-base-push --config {config}"'])
     t.equal(first.err, "", "stderr")
 
     again = t.exits(cpam.run("cpam-repo", "create", config=config), 0)
@@ -135,7 +137,8 @@ def test_O6_check_names_what_is_missing(t):
     pg.configure(archive_mode="on", archive_command="")
     pg.start()
     t.exits(cpam.run("cpam-repo", "check", config=config), 1,
-            ["not protected: archive_command is empty"])
+            ["not protected: archive_command is empty",
+             f"set archive_command = 'cpam-wal-push --config {config} %p'"])
     pg.configure(archive_command="/bin/true")
     pg.reload()
     pg.wait_sql("select current_setting('archive_command') = '/bin/true'")

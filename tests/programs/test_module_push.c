@@ -134,6 +134,7 @@ START_TEST(P15_what_can_not_archive_is_found_before)
     ck_assert_int_eq(module_push_check(io_posix(), config, "/nonexistent", &err), CPAM_USAGE);
     ck_assert_ptr_nonnull(strstr(err.hint, "cpam_archive.bindir"));
     ck_assert_int_ne(module_push_check(io_posix(), "/nonexistent", program, &err), CPAM_OK);
+    ck_assert_ptr_nonnull(strstr(err.hint, "cpam_archive.config"));
     ck_assert_ptr_nonnull(strstr(err.text, "/nonexistent"));
     folder_text("cpam.yaml", "cluster: demo\n");
     ck_assert_int_eq(module_push_check(io_posix(), config, program, &err), CPAM_USAGE);

@@ -161,6 +161,7 @@ refused(const char *words)
     ck_fails(world_push(&self, &err), CPAM_REFUSED, words, &err);
     ck_assert_msg(strstr(err.text, "an incremental backup has no parent: ") != NULL, "%s",
                   err.text);
+    ck_assert_ptr_nonnull(strstr(err.hint, "--mode auto"));
     self.mode = "auto";
 }
 

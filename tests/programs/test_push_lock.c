@@ -48,6 +48,16 @@ START_TEST(O7_the_second_is_refused_and_told_who_is_first)
 }
 END_TEST
 
+START_TEST(a_folder_that_is_not_there_is_told_by_its_key)
+{
+    CPAM_AUTO(push_lock_free) struct push_lock *lock = NULL;
+
+    ck_fails(push_lock_take(io_posix(), "/nonexist", 7, &lock, &err), CPAM_NOT_FOUND, "/nonexist/",
+             &err);
+    ck_assert_ptr_nonnull(strstr(err.hint, "\"state\" of the configuration"));
+}
+END_TEST
+
 START_TEST(O7_it_goes_with_a_process_that_is_killed)
 {
     CPAM_AUTO(push_lock_free) struct push_lock *lock = NULL;
@@ -99,6 +109,7 @@ suite(void)
 
     tcase_add_checked_fixture(tcase, begin, end);
     tcase_add_test(tcase, O7_the_second_is_refused_and_told_who_is_first);
+    tcase_add_test(tcase, a_folder_that_is_not_there_is_told_by_its_key);
     tcase_add_test(tcase, O7_it_goes_with_a_process_that_is_killed);
     tcase_add_test(tcase, a_state_directory_that_is_none_is_told);
     suite_add_tcase(suite, tcase);
