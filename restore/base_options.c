@@ -114,7 +114,12 @@ values(const struct base_options *options, struct target *target, struct cpam_er
     {
         status = text_parse_u64(options->timeline, UINT32_MAX, &number, err);
         if (status == CPAM_OK && number == 0)
-            status = cpam_fail(err, CPAM_USAGE, 0, "--target-timeline: there is no timeline 0");
+            status = cpam_fail(err, CPAM_USAGE, 0, "there is no timeline 0");
+        if (status != CPAM_OK)
+        {
+            cpam_err_prefix(err, "--target-timeline");
+            cpam_err_hint(err, "a number, or \"latest\"; cpam-info lists the timelines");
+        }
         target->timeline.id = (uint32_t) number;
     }
     target->name = options->name;
