@@ -249,6 +249,18 @@ check_databases(const struct base_fetch *self, struct cpam_err *err)
     return CPAM_USAGE;
 }
 
+/* What PostgreSQL's files can't hold is refused before anything is written. */
+static enum cpam_status
+check_settings(const struct base_fetch *self, struct cpam_err *err)
+{
+    CPAM_AUTO(cpam_buf_clear) struct cpam_buf text = {0};
+    enum cpam_status status = recovery_settings_write(&self->settings, NULL, 0, &text, err);
+
+    if (status == CPAM_INVALID)
+        status = err->status = CPAM_USAGE;
+    return status;
+}
+
 static enum cpam_status
 make_plan(struct base_fetch *self, struct cpam_err *err)
 {
@@ -275,9 +287,7 @@ make_plan(struct base_fetch *self, struct cpam_err *err)
     self->settings.major = self->plan.backup->major;
     self->settings.archive_always = self->survey->archive_always;
     self->settings.partial = restore_databases_emptied(self->survey->databases)[0] != '\0';
-    /* what PostgreSQL's files can't hold is refused before anything is written */
-    CPAM_AUTO(cpam_buf_clear) struct cpam_buf text = {0};
-    return recovery_settings_write(&self->settings, NULL, 0, &text, err);
+    return check_settings(self, err);
 }
 
 static enum cpam_status

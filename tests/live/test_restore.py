@@ -169,6 +169,15 @@ def test_T9_killed_at_any_moment_it_does_not_start_and_runs_again(t):
     check_files(t, server)
 
 
+def state_of(process):
+    """The letter of proc(5); "" when it has ended."""
+    try:
+        with open(f"/proc/{process.pid}/stat", encoding="utf-8") as file:
+            return file.read().rsplit(")", 1)[1].split()[0]
+    except OSError:
+        return ""
+
+
 def stopped_at_its_marker(t, world, data, *options):
     """A restore into data that has begun and stands still."""
     marker = os.path.join(data, ".cpam-restore")
@@ -177,6 +186,8 @@ def stopped_at_its_marker(t, world, data, *options):
         while process.poll() is None and not os.path.exists(marker):
             time.sleep(0.001)
         process.send_signal(signal.SIGSTOP)
+        while process.poll() is None and state_of(process) != "T":
+            time.sleep(0.001)
         if os.path.exists(marker) and process.poll() is None:
             return process
         process.send_signal(signal.SIGCONT)
@@ -204,7 +215,7 @@ def test_T9_two_restores_into_one_directory_do_not_meet(t):
             for target in (data, alias):
                 world.fetch("--latest", *mapped, *options, data=target, code=1, words=words)
         other = os.path.join(t.folder(), "other")
-        if os.path.isdir(place + " new"):
+        if os.path.exists(place + " new/.cpam-restore"):
             world.fetch("--latest", *mapped, data=other, code=1, words=["another cpam-base-fetch"])
             t.true(not os.path.exists(os.path.join(other, "global")), "nothing was restored")
     finally:
