@@ -8,6 +8,13 @@
 
 #include <string.h>
 
+#include "base/text.h"
+
+enum
+{
+    REASON_TIME_MAX = 64
+};
+
 static enum cpam_status
 refuse(const struct history *history, unsigned line, const char *why, struct cpam_err *err)
 {
@@ -46,6 +53,33 @@ word_end(const char *at, const char *end)
     return at;
 }
 
+/* "before 2026-11-30 18:18:37.123+00", as getRecoveryStopReason() in xlogrecovery.c has it. */
+static int64_t
+stopped_parse(const char *at, const char *end)
+{
+    static const char *const words[] = {"before ", "after "};
+    char text[REASON_TIME_MAX];
+    struct cpam_err ignored;
+    int64_t moment;
+
+    while (at < end && is_blank(*at))
+        at++;
+    while (end > at && is_blank(end[-1]))
+        end--;
+    for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+    {
+        size_t skip = strlen(words[i]), size = (size_t) (end - at);
+
+        if (size <= skip || size - skip >= sizeof(text) || memcmp(at, words[i], skip) != 0)
+            continue;
+        memcpy(text, at + skip, size - skip);
+        text[size - skip] = '\0';
+        if (text_parse_time(text, &moment, &ignored) == CPAM_OK)
+            return moment;
+    }
+    return INT64_MIN;
+}
+
 /* "<timeline> <LSN> [<reason>]", blanks in front already skipped. */
 static bool
 entry_parse(const char *at, const char *end, struct history_entry *out)
@@ -64,6 +98,7 @@ entry_parse(const char *at, const char *end, struct history_entry *out)
         return false;
     memcpy(lsn, at, size);
     lsn[size] = '\0';
+    out->stopped = stopped_parse(stop, end);
     return lsn_parse(lsn, &out->switch_point, &ignored) == CPAM_OK;
 }
 

@@ -20,6 +20,9 @@ struct history_entry
 {
     struct timeline timeline; /* an ancestor */
     struct lsn switch_point;  /* where its successor begins */
+    /* us since 1970 UTC: recovery stopped right before, or right behind, a commit of this moment, as the
+       reason says when it had one for its target; INT64_MIN: it says something else */
+    int64_t stopped;
 };
 
 struct history

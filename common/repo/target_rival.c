@@ -20,6 +20,18 @@ fork_of(const struct recovery_map *map, const struct wal_path *path, struct time
     return wal_path_fork(path, &other);
 }
 
+/* Did a recovery to a later moment make the fork?  What both share reaches behind the target then. */
+static bool
+forked_later(const struct recovery_map *map, const struct target *target, uint64_t fork)
+{
+    for (size_t i = 0; i < map->history_count; i++)
+        for (size_t k = 0; k < map->histories[i]->count; k++)
+            if (map->histories[i]->entries[k].switch_point.at == fork &&
+                target->time < map->histories[i]->entries[k].stopped)
+                return true;
+    return false;
+}
+
 /* Is there a backup of what both share that ended behind the target? */
 static bool
 lies_before(const struct recovery_map *map, const struct target *target,
@@ -54,7 +66,8 @@ may_hold(const struct recovery_map *map, const struct target *target, const stru
     case TARGET_LATEST: return run->last_created > plan->latest_reachable;
     case TARGET_LSN: return fork <= target->lsn.at && target->lsn.at < end;
     case TARGET_TIME:
-        return target->time <= run->last_created && !lies_before(map, target, path, fork);
+        return target->time <= run->last_created && !forked_later(map, target, fork) &&
+               !lies_before(map, target, path, fork);
     case TARGET_XID:
     case TARGET_NAME: return !lies_before(map, target, path, fork);
     }

@@ -36,6 +36,34 @@ START_TEST(history_tells_who_owns_a_byte)
 }
 END_TEST
 
+static const struct
+{
+    const char *reason;
+    int64_t stopped;
+} reasons[] = {
+    {"before 2000-01-01 05:00:00+00", INT64_C(946702800000000)},
+    {"after 2000-01-01 05:00:00.25+00\r", INT64_C(946702800250000)},
+    {"before 2000-01-01 06:30:00+01:30", INT64_C(946702800000000)},
+    {"no recovery target specified", INT64_MIN},
+    {"before transaction 4711", INT64_MIN},
+    {"at restore point \"before 2000-01-01 05:00:00+00\"", INT64_MIN},
+    {"before 2000-01-01 05:00:00 CET", INT64_MIN},
+    {"before ", INT64_MIN},
+    {"", INT64_MIN},
+};
+
+START_TEST(T2_reason_tells_the_moment_recovery_stopped_at)
+{
+    CPAM_AUTO(history_free) struct history *history = NULL;
+    struct cpam_err err;
+    char text[128];
+
+    snprintf(text, sizeof(text), "1\t0/5000000\t%s\n", reasons[_i].reason);
+    ck_ok(history_parse((struct timeline){2}, text, strlen(text), &history, &err), &err);
+    ck_assert_int_eq(history->entries[0].stopped, reasons[_i].stopped);
+}
+END_TEST
+
 START_TEST(timeline_1_has_no_ancestors)
 {
     struct cpam_err err;
@@ -118,6 +146,7 @@ suite(void)
     TCase *tcase = tcase_create("history");
 
     tcase_add_test(tcase, history_tells_who_owns_a_byte);
+    tcase_add_loop_test(tcase, T2_reason_tells_the_moment_recovery_stopped_at, 0, ROWS(reasons));
     tcase_add_test(tcase, timeline_1_has_no_ancestors);
     tcase_add_loop_test(tcase, P4_timelines_past_9_are_decimal_inside, 0, ROWS(hexadecimal));
     tcase_add_loop_test(tcase, history_is_refused, 0, ROWS(refused));

@@ -53,6 +53,24 @@ START_TEST(T2_a_timeline_without_its_history_may_be_meant)
 }
 END_TEST
 
+/* 2 left 1 where a recovery to 360 stopped. */
+START_TEST(T2_a_moment_in_front_of_the_one_that_made_the_fork_is_no_matter)
+{
+    struct cpam_err err;
+    CPAM_AUTO(picture_free) struct picture *self = picture_new();
+    struct target target = {.kind = TARGET_TIME, .time = SEC(350), .timeline = {2}};
+    struct target_plan plan;
+
+    for (size_t i = 0; i < self->map.history_count; i++)
+        self->map.histories[i]->entries[0].stopped = SEC(360);
+    ck_ok(target_select(&self->map, &target, &plan, &err), &err);
+    ck_assert_uint_eq(plan.rival.id, 0);
+    target.time = SEC(360);
+    ck_ok(target_select(&self->map, &target, &plan, &err), &err);
+    ck_assert_uint_eq(plan.rival.id, 1);
+}
+END_TEST
+
 static const struct
 {
     struct target target;
@@ -88,6 +106,7 @@ suite(void)
 
     tcase_add_loop_test(tcase, T2_wal_of_another_timeline_that_may_be_meant_is_told, 0,
                         ROWS(rivals));
+    tcase_add_test(tcase, T2_a_moment_in_front_of_the_one_that_made_the_fork_is_no_matter);
     tcase_add_test(tcase, T2_a_timeline_without_its_history_may_be_meant);
     tcase_add_loop_test(tcase, T1_timeline_that_reaches_what_the_latest_does_not, 0, ROWS(astray));
     suite_add_tcase(suite, tcase);
