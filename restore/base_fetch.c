@@ -19,6 +19,7 @@
 #include "io/file.h"
 #include "later_tablespaces.h"
 #include "pg/guc_file.h"
+#include "repo/authentic.h"
 #include "repo/recovery_map.h"
 #include "restore_next.h"
 #include "restore_plan.h"
@@ -334,10 +335,14 @@ fetch_files(struct base_fetch *self, struct cpam_err *err)
         .tally = &self->tally,
     };
 
-    CPAM_TRY(restore_transfer(&transfer, err));
-    if (transfer.instead != NULL)
+    enum cpam_status status = restore_transfer(&transfer, err);
+    if (authentic_wrong(status) && err->hint[0] == '\0')
+        cpam_err_hint(err, "what is there so far can't be started; another backup may be whole "
+                           "(--backup LABEL, cpam-info lists them), or another repository's "
+                           "(--repo NAME)");
+    if (status == CPAM_OK && transfer.instead != NULL)
         read_from(self, transfer.instead, transfer.reason);
-    return CPAM_OK;
+    return status;
 }
 
 static enum cpam_status
