@@ -213,5 +213,78 @@ def test_B8_T10_power_cut_at_50_points_leaves_no_listed_backup_that_is_not_whole
     t.true(with_summary > 0, "states with a summary")
 
 
+def _make_real(w, files, base, state):
+    """What the cut left of the repository, but for WAL, which others archive, and of the state folder."""
+    for one in os.listdir(w.root):
+        if os.path.isfile(f"{w.root}/{one}"):
+            os.unlink(f"{w.root}/{one}")
+        elif one != "wal":
+            shutil.rmtree(f"{w.root}/{one}")
+    shutil.rmtree(state)
+    left = {path: content for path, content in files.items() if not path.startswith(f"{w.root}/wal/")}
+    for root in (w.root, state):
+        crash_states.write_out(left, base, root, root)
+        for top, folders, names in os.walk(root):
+            for inner in [top, *[os.path.join(top, one) for one in folders + names]]:
+                workspace.give(inner)
+    os.chmod(state, 0o700)
+    for one in os.listdir(state):
+        if os.path.isfile(f"{state}/{one}"):
+            os.chmod(f"{state}/{one}", 0o600)
+
+
+@tap.limit(900)
+def test_B3_B4_B8_power_cut_in_an_incremental_backup(t):
+    """The backup before it stays whole, one that is listed is whole, and whatever is left of journal and
+    state, the next push makes one that comes back."""
+    w = World(t)
+    state = f"{w.folder}/state"
+    w.pg.sql("create table a as select i, md5(i::text) as t from generate_series(1, 20000) as i")
+    done, _, _ = w.push()
+    t.equal(done.returncode, 0, done.stderr)
+    (first,) = w.labels()
+    w.pg.sql("update a set t = t || 'x' where i % 7 = 0")
+    base = {**crash_states.snapshot(w.root), **crash_states.snapshot(state)}
+    log = f"{w.folder}/log"
+    done, _, _ = w.push(LOG=log)
+    t.equal(done.returncode, 0, done.stderr)
+    (label,) = sorted(set(w.labels()) - {first})
+    with open(f"{w.root}/backup/{label}/summary.json", encoding="latin-1") as file:
+        t.holds(file.read(), ['"incremental"'])
+    whole = {path: content for path, content in crash_states.snapshot(w.root).items()
+             if content is not None and f"/backup/{label}/" in path}
+    whole.update({path: content for path, content in base.items()
+                  if content is not None and f"/backup/{first}/" in path})
+    summary = f"{w.root}/backup/{label}/summary.json"
+
+    ops, seen = crash_states.read(log)
+    chance = random.Random(34)
+    named = [index for index, op in enumerate(ops) if op.kind in ("link", "rename")]
+    points = {len(ops)} | {min(index + step, len(ops)) for index in named[-6:] for step in range(4)}
+    while len(points) < POINTS:
+        points.add(chance.randrange(len(ops)))
+    count, real, with_summary = 0, [], 0
+    for point in sorted(points):
+        for what, chosen in crash_states.choices(ops, point):
+            files = crash_states.build(base, seen, ops, chosen)
+            count += 1
+            listed = summary in files
+            with_summary += listed
+            t.true(listed or point < len(ops), f"answered 0, then the power was cut ({what})")
+            for path, content in whole.items():
+                if (listed or f"/{first}/" in path) and files.get(path) != content:
+                    raise AssertionError(f"cut after {point} of {len(ops)}, {what}: "
+                                         f"{os.path.basename(path)} is not whole")
+            if chance.random() < 0.02:
+                real.append((point, what, files))
+    t.note(f"{count} states, {with_summary} of them with a summary, {len(real)} of them made real")
+    t.true(with_summary > 0 and len(real) > 5, "states of every kind")
+    for point, what, files in real[:16]:
+        _make_real(w, files, base, state)
+        done, _, _ = w.push()
+        t.equal(done.returncode, 0, f"cut after {point} of {len(ops)}, {what}, then: {done.stderr}")
+        w.restores(w.labels()[-1])
+
+
 if __name__ == "__main__":
     tap.main(globals())
