@@ -236,20 +236,23 @@ check_segment(struct check *check, struct cpam_err *err)
 
 /*
  * Does a restore come from the newest backup to the segment that was just archived?  The same judgement as
- * a restore's (cpam-base-fetch --latest).
+ * a restore's (cpam-base-fetch --target-lsn), up to its last byte: behind it a later one may well be there
+ * before the next.
  */
 static enum cpam_status
 check_way(struct check *check, struct repo *repo, const char *name, const struct backup_list *list,
           struct cpam_err *err)
 {
     CPAM_AUTO(recovery_archive_free) struct recovery_archive *archive = NULL;
-    struct target target = {.kind = TARGET_LATEST};
+    struct target target = {.kind = TARGET_LSN};
     struct target_plan plan;
     struct segment probe;
 
     CPAM_TRY(segment_parse(check->segment, check->control.segment_size, &probe, err));
     CPAM_TRY(recovery_archive_read(&repo, 1, check->control.sysid, list, &archive, err));
     target.timeline = probe.timeline;
+    target.lsn = segment_start(segment_next(probe), check->control.segment_size);
+    target.lsn.at--;
     enum cpam_status status = target_select(recovery_archive_map(archive), &target, &plan, err);
     if (status == CPAM_UNREACHABLE)
     {
@@ -289,7 +292,8 @@ check_backups(struct check *check, struct cpam_err *err)
         else if (list->finding_count != 0)
             snprintf(check->finding, sizeof(check->finding), "repository \"%s\": %.1500s", name,
                      list->findings[0]);
-        if (ours > 0)
+        /* without a key for it the way along a timeline's history can't be seen either */
+        if (ours > 0 && check->repositories[i].opens)
             CPAM_TRY(check_way(check, repo, name, list, err));
     }
     return CPAM_OK;

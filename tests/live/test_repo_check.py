@@ -99,10 +99,54 @@ def test_O6_a_hole_behind_the_newest_backup_protects_nobody(t):
     os.unlink(found[0])
     got = check(t, config, 3)
     t.holds(got.out, ["not protected: repository \"primary\" can't bring the database to the present",
-                      f"WAL segment {lost} is missing", "cpam-base-push"])
+                      f"WAL segment {lost} is not in the archive", "cpam-base-push"])
     t.equal(json.loads(check(t, config, 3, "--json").out)["protected"], False)
     t.exits(cpam.run("cpam-base-push", config=config), 0)
     check(t, config, 0)
+
+
+def test_O6_a_later_segment_that_is_there_before_the_next_is_no_hole(t):
+    """As look-ahead has it: what was asked for is there, the next is on its way, one behind it came first."""
+    pg, config = begin(t, mode="direct")
+    hold = workspace.folder(os.path.join(t.folder(), "hold"))
+    push = cpam.archive_settings(config)["archive_command"].removeprefix("exec ")
+    reload(pg, archive_command=f"while test -e {hold}/all -o -e {hold}/%f; do sleep .1; done; {push}")
+    workspace.write(f"{hold}/all", "")
+    t.defer(lambda: workspace.run(["rm", "-rf", hold]))
+    checking = cpam.start("cpam-repo", "check", config=config)
+    asked = cluster.wait_for(lambda: waits_for_archiver(pg), what="the segment that is asked for")
+    pg.sql("select pg_logical_emit_message(true, 'a', 'b')")
+    following = pg.switch_wal()
+    pg.sql("select pg_logical_emit_message(true, 'a', 'b')")
+    later = pg.switch_wal()
+    t.true(asked < following < later, f"{asked}, {following}, {later}")
+    workspace.write(f"{hold}/{following}", "")
+    t.exits(cpam.run("cpam-wal-push", f"pg_wal/{later}", config=config, cwd=pg.data), 0)
+    os.unlink(f"{hold}/all")
+    out, err = checking.communicate(timeout=240)
+    t.equal(checking.returncode, 0, err)
+    t.holds(out, [f"protected: segment {asked}"])
+
+
+def test_O6_E5_a_host_without_a_key_is_protected_on_a_later_timeline_too(t):
+    public = {}
+    for kind in ("x25519", "writer"):
+        out = t.exits(cpam.run("cpam-keys", "generate", kind, os.path.join(t.folder(), kind)), 0).out
+        public[kind] = next(word for word in out.split() if word.startswith(("cpam1pub", "cpam1wpub")))
+    pg = cluster.new(t, init=False).init("--wal-segsize=1")
+    config = cpam.write_config(t.folder(), cpam.settings(t.folder(), pg, encryption={
+        "recipients": [{"x25519": public["x25519"]}], "writer_key": f"{t.folder()}/writer",
+        "trusted_writers": [public["writer"]]}))
+    t.exits(cpam.run("cpam-repo", "create", config=config), 0)
+    pg.configure(**cpam.archive_settings(config))
+    pg.start()
+    t.exits(cpam.run("cpam-base-push", config=config), 0)
+    pg.stop()
+    workspace.write(os.path.join(pg.data, "recovery.signal"), "", 0o600)
+    pg.configure(restore_command="false").start()
+    pg.wait_sql("select not pg_is_in_recovery()")
+    got = check(t, config, 0)
+    t.holds(got.out, ["protected: segment 00000002", "this host has no key to open it"])
 
 
 if __name__ == "__main__":
