@@ -98,22 +98,32 @@ check_tablespaces(const struct search *self, const char *pid, struct cpam_err *e
     return status;
 }
 
+/* A program of PostgreSQL?  A shell, or this very program, may stand in a copy that somebody has put aside.
+   postmaster.pid does not tell: in a container it has a number of that container's. */
+static bool
+is_postgres(const struct search *self, const char *pid)
+{
+    char link[64], program[RESTORE_PATH_MAX];
+
+    snprintf(link, sizeof(link), "/proc/%.15s/exe", pid);
+    ssize_t size = self->io->ops->readlink(self->io, AT_FDCWD, link, program, sizeof(program) - 1);
+    program[size < 0 ? 0 : size] = '\0';
+    const char *name = strrchr(program, '/');
+    return name != NULL && (strstr(name, "postgres") != NULL || strstr(name, "postmaster") != NULL);
+}
+
+/* One whose directory can't be looked at, on a disk that is gone, is no hindrance. */
 static enum cpam_status
 check_process(struct search *self, const char *pid, struct cpam_err *err)
 {
-    char path[64];
-    struct stat own, version;
-    bool there;
+    char cwd[64];
+    struct stat own;
 
-    snprintf(path, sizeof(path), "/proc/%.15s/cwd", pid);
-    CPAM_TRY(look(self, path, &own, &there, err));
-    if (!there || is_same(&own, &self->last) || is_same(&own, &self->data))
+    snprintf(cwd, sizeof(cwd), "/proc/%.15s/cwd", pid);
+    if (!is_postgres(self, pid) || self->io->ops->stat(self->io, AT_FDCWD, cwd, 0, &own) != 0 ||
+        is_same(&own, &self->last) || is_same(&own, &self->data))
         return CPAM_OK;
     self->last = own;
-    snprintf(path, sizeof(path), "/proc/%.15s/cwd/PG_VERSION", pid);
-    CPAM_TRY(look(self, path, &version, &there, err));
-    if (!there)
-        return CPAM_OK;
     CPAM_TRY(check_name(self, pid, "pg_wal", err));
     return check_tablespaces(self, pid, err);
 }

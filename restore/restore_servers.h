@@ -1,9 +1,9 @@
 /*
  * restore_servers.h - is a directory a running server's, whatever path leads to it?
  *
- * A server's working directory is its data directory, which /proc tells of every process of the same user
- * in this process-id namespace; its links are followed from there.  What runs on another host or in another
- * container is not seen.
+ * The working directory of PostgreSQL's processes is the data directory, which /proc tells of every process
+ * of the same user in this process-id namespace; its links are followed from there.  What runs on another
+ * host, or outside of this container, is not seen.
  */
 #ifndef CPAM_RESTORE_RESTORE_SERVERS_H
 #define CPAM_RESTORE_RESTORE_SERVERS_H

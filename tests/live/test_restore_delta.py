@@ -332,6 +332,9 @@ def test_trap20_a_copied_data_directory_whose_links_lead_to_the_original(t):
     world.pg.stop()
     stopped = ["is where the server that was backed up had it", f"={space}"]
     check(options(wal), stopped)
+    # whoever stands in a copy is no server of it, this program no more than a shell
+    t.exits(cpam.run("cpam-base-fetch", "--latest", "--delta", "--recover", "--dry-run", world.pg.data,
+                     config=world.config, cwd=copy), 0)
     world.pg.start()
     result, _ = world.fetch("--latest", "--delta", *options(wal), *options(space), data=copy)
     world.verify(copy)
