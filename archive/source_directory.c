@@ -40,10 +40,18 @@ directory_start(struct backup_source *source, const char *label, bool fast,
     return backup_start_check(io, source->data, out, err);
 }
 
-/* Where pg_wal is a link to; a backup without it is whole, and makes a directory of it. */
+/* Where pg_wal is a link to; a backup without it is whole, and makes a directory of it.  A relative link is
+   told as where it leads: from the path of a data directory that is a link itself nobody would find it. */
 static enum cpam_status
 note_pg_wal(struct directory *self, const char *target, struct cpam_err *err)
 {
+    CPAM_AUTO(free) char *path = NULL;
+    CPAM_AUTO(free) char *real = NULL;
+
+    if (target[0] != '/' && asprintf(&path, "%s/pg_wal", self->base.data) >= 0)
+        real = realpath(path, NULL);
+    if (real != NULL)
+        target = real;
     if (!text_is_utf8(target, strlen(target)))
     {
         cpam_log(LOG_WARNING,

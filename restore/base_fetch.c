@@ -274,6 +274,7 @@ make_plan(struct base_fetch *self, struct cpam_err *err)
     if (self->plan.hole || (self->plan.rival.id != 0 && self->target.timeline.id == 0))
         self->cli->attention = true;
     self->places->delta = self->options->delta;
+    self->places->rehearsal = self->options->dry_run;
     self->places->sysid = self->plan.backup->sysid;
     self->places->major = self->plan.backup->major;
     CPAM_TRY(restore_places_check(self->places, &self->options->tablespace_map, err));

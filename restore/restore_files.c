@@ -163,7 +163,7 @@ restore_files(const struct restore_files *files, struct cpam_err *err)
     size_t kept_wal;
 
     CPAM_TRY(restore_keep_wal(files->places, &kept_wal, err));
-    files->tally->kept_wal += kept_wal;
+    files->tally->kept_wal = kept_wal;
     CPAM_TRY(get_blocks(files, &blocks, err));
     CPAM_TRY(restore_spill_new(files->io, files->places->items[0].path, files->survey->pack_extents,
                                files->survey->pack_count, &spill, err));

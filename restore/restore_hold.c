@@ -66,12 +66,12 @@ held(struct io *io, const struct restore_place *place, struct cpam_err *err)
 }
 
 enum cpam_status
-restore_hold(struct io *io, struct restore_place *place, struct cpam_err *err)
+restore_hold(struct io *io, struct restore_place *place, bool keep, struct cpam_err *err)
 {
     if (place->fd >= 0)
         return CPAM_OK;
     CPAM_TRY(file_open(io, place->path, O_RDONLY | O_DIRECTORY, 0, &place->fd, err));
-    if (flock(place->fd, LOCK_EX | LOCK_NB) == 0)
+    if (flock(place->fd, LOCK_EX | LOCK_NB) == 0 && (keep || flock(place->fd, LOCK_UN) == 0))
         return CPAM_OK;
     return errno == EWOULDBLOCK
                ? held(io, place, err)

@@ -11,9 +11,10 @@
 #include "base/buf.h"
 #include "restore_places.h"
 
-/* Opens place->fd and locks it; done already, it does nothing.  CPAM_REFUSED: another cpam-base-fetch is at
-   it, and is named if its marker is there. */
-enum cpam_status restore_hold(struct io *io, struct restore_place *place,
+/* Opens place->fd and locks it; done already, it does nothing.  keep: false for a rehearsal, which is to be
+   in nobody's way a moment later.  CPAM_REFUSED: another cpam-base-fetch is at it, and is named if its marker
+   is there. */
+enum cpam_status restore_hold(struct io *io, struct restore_place *place, bool keep,
                               struct cpam_err *err) CPAM_CHECK;
 
 enum

@@ -193,6 +193,27 @@ from_both(struct restore_places *places, struct keeping *self, struct cpam_err *
                : CPAM_OK;
 }
 
+/* What lies there now, of earlier runs too: until a person has looked at it. */
+static enum cpam_status
+count_kept(struct io *io, const char *path, size_t *count, struct cpam_err *err)
+{
+    DIR *dir = io->ops->opendir(io, AT_FDCWD, path);
+    const struct dirent *entry;
+
+    *count = 0;
+    if (dir == NULL)
+        return errno == ENOENT
+                   ? CPAM_OK
+                   : cpam_fail(err, CPAM_IO, errno, "could not read the directory \"%s\"", path);
+    for (errno = 0; (entry = io->ops->readdir(io, dir)) != NULL; errno = 0)
+        *count += entry->d_name[0] != '.';
+    int reason = errno;
+    io->ops->closedir(io, dir);
+    return reason == 0
+               ? CPAM_OK
+               : cpam_fail(err, CPAM_IO, reason, "could not read the directory \"%s\"", path);
+}
+
 enum cpam_status
 restore_keep_wal(struct restore_places *places, size_t *kept, struct cpam_err *err)
 {
@@ -203,8 +224,9 @@ restore_keep_wal(struct restore_places *places, size_t *kept, struct cpam_err *e
              to == &places->items[0] ? "pg_wal/" : "");
     *kept = 0;
     CPAM_TRY(from_both(places, &self, err));
-    *kept = self.found;
-    return self.found > 0 ? file_sync_dir(self.io, self.to, err) : CPAM_OK;
+    if (self.found > 0)
+        CPAM_TRY(file_sync_dir(self.io, self.to, err));
+    return count_kept(self.io, self.to, kept, err);
 }
 
 enum cpam_status

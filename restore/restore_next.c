@@ -353,6 +353,11 @@ say_opening(const struct restore_next *next, const struct typed *typed, struct c
                       "pg_last_xact_replay_timestamp()",
                       out, err));
     CPAM_TRY(say_open(next, typed, out, attention, err));
+    if (settings->partial)
+    {
+        SAY("archive        never: databases are missing in it; pg_dump what you want of it\n");
+        return CPAM_OK;
+    }
     if (!settings->recover)
         return say_claim(next, "archive",
                          "a copy keeps its WAL and does not archive; to make it the original", out,

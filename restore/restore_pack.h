@@ -28,7 +28,7 @@ struct restore_tally
 {
     _Atomic uint64_t fetched; /* bytes of packs and tags that were asked for */
     _Atomic uint64_t kept;    /* bytes of files that were right already */
-    size_t kept_wal;          /* files moved into pg_wal/before-restore */
+    size_t kept_wal;          /* files in pg_wal/before-restore */
     bool by_file;             /* pages had no tags: files were right or wrong as a whole */
 };
 

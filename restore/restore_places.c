@@ -330,7 +330,7 @@ place_check(struct restore_places *places, struct restore_place *place, struct c
         return cpam_fail(err, CPAM_USAGE, 0, "\"%s\" is not a directory", place->path);
     place->present = state != TREE_ABSENT;
     if (place->present)
-        CPAM_TRY(restore_hold(places->io, place, err));
+        CPAM_TRY(restore_hold(places->io, place, !places->rehearsal, err));
     place->ours = state == TREE_FULL && is_ours(places, place);
     place->freed = 0;
     place->adopted = place->ours && places->delta;
@@ -434,7 +434,7 @@ place_mark(struct restore_places *places, struct restore_place *place, const cha
     enum tree_state state;
 
     CPAM_TRY(file_make_dirs(io, place->path, PLACE_MODE, err));
-    CPAM_TRY(restore_hold(io, place, err));
+    CPAM_TRY(restore_hold(io, place, true, err));
     /* since it was checked, a plan was made and shown */
     CPAM_TRY(tree_look(io, place->path, &state, err));
     if (state != TREE_EMPTY && !place->ours && !place->adopted)

@@ -51,6 +51,7 @@ struct restore_places
     struct io *io;
     char *origin;   /* the data directory that was backed up; NULL: not known */
     bool delta;     /* adopt what may be adopted: of this cluster */
+    bool rehearsal; /* nothing is going to be written, so no lock is kept */
     uint64_t sysid; /* that the backup is of; with `delta` */
     unsigned major; /* the same; always */
     size_t count;

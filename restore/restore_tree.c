@@ -200,7 +200,7 @@ add_bytes(struct io *io, int dir_fd, const char *name, int depth, uint64_t *sum,
     {
         struct stat stat;
 
-        if (is_dots(entry->d_name) ||
+        if (is_dots(entry->d_name) || (depth == 0 && strcmp(entry->d_name, "lost+found") == 0) ||
             io->ops->stat(io, fd, entry->d_name, AT_SYMLINK_NOFOLLOW, &stat) < 0)
             continue;
         if (S_ISDIR(stat.st_mode))

@@ -42,7 +42,8 @@ def test_T7_trap31_one_database_complete_and_the_others_dropped(t):
     world.fetch("--database", "wanted", "--latest", "--recover", code=2, words=["--recover"])
     world.fetch("--database", "wanted", "--standby", code=2, words=["--standby"])
     result, data = world.fetch(*arguments)
-    t.holds(result.out, ["empty", "other"])
+    t.holds(result.out, ["empty", "other", "archive        never"])
+    t.lacks(result.out, ["cpam-repo claim"])
     world.verify(data)
     t.exits(world.run("cpam-repo", "claim", data), 1, ["restored with --database"])
     # zeros take no room

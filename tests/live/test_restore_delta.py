@@ -64,6 +64,9 @@ def test_T6_the_original_after_damage_and_with_WAL_that_was_never_archived(t):
     t.equal(world.rows(world.pg), "1 2")
     world.push()  # it archives, and what was put aside is in nobody's way
     check_files(t, world.pg)
+    # it is told again as long as it lies there
+    result, _ = world.fetch("--latest", "--recover", "--delta", data=world.pg.data, code=3)
+    t.holds(result.out, ["old WAL"])
 
 
 @tap.limit(600)
@@ -354,7 +357,7 @@ def test_trap20_a_copied_data_directory_whose_links_lead_to_the_original(t):
     workspace.run(["mv", world.pg.data, moved])
     world.fetch("--latest", "--recover", "--delta", data=moved, code=2, words=stopped[:1])
     world.fetch("--latest", "--recover", "--delta", *options(wal, wal), *options(space, space),
-                data=moved)
+                data=moved, code=3)
     world.verify(moved)
 
 
