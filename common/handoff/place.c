@@ -138,23 +138,6 @@ refuse_others(struct io *io, const struct handoff_place *place, struct cpam_err 
     return CPAM_OK;
 }
 
-/* Whoever may rename the worker's folder away could put his own in its place. */
-static enum cpam_status
-refuse_open_to_all(struct io *io, int fd, const char *spool, struct cpam_err *err)
-{
-    struct stat about;
-
-    if (io->ops->fstat(io, fd, &about) != 0)
-        return could_not("look at the spool", spool, errno, err);
-    if ((about.st_mode & S_IWOTH) == 0 || (about.st_mode & S_ISVTX) != 0)
-        return CPAM_OK;
-    cpam_fail(err, CPAM_REFUSED, 0,
-              "the spool \"%s\" has mode %04o: every user may put files there", spool,
-              (unsigned) (about.st_mode & 07777));
-    cpam_err_hint(err, "chmod o-w \"%s\"", spool);
-    return CPAM_REFUSED;
-}
-
 static enum cpam_status
 open_below(struct io *io, int spool_fd, const char *name, bool create, struct handoff_place *place,
            struct cpam_err *err)
@@ -204,8 +187,6 @@ handoff_place_open(struct io *io, const char *spool, const struct handoff_key *k
         return status;
     }
     enum cpam_status status = refuse_pg_wal(io, spool_fd, spool, err);
-    if (status == CPAM_OK)
-        status = refuse_open_to_all(io, spool_fd, spool, err);
     if (status == CPAM_OK)
         status = open_below(io, spool_fd, name, create, place, err);
     io->ops->close(io, spool_fd);

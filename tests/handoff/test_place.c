@@ -101,20 +101,6 @@ START_TEST(folder_that_others_may_enter_is_refused)
 }
 END_TEST
 
-START_TEST(a_spool_where_everybody_may_rename_is_refused)
-{
-    struct cpam_err err;
-
-    ck_assert_int_eq(chmod(world_spool, 0777), 0);
-    ck_fails(open_place(io_posix(), world_spool, true, &err), CPAM_REFUSED, "every user", &err);
-    ck_assert_ptr_nonnull(strstr(err.hint, "chmod o-w"));
-    ck_assert_int_eq(chmod(world_spool, 01777), 0);
-    ck_ok(open_place(io_posix(), world_spool, true, &err), &err);
-    ck_assert_int_eq(chmod(world_spool, 0770), 0);
-    ck_ok(open_place(io_posix(), world_spool, true, &err), &err);
-}
-END_TEST
-
 START_TEST(link_in_its_place_is_refused)
 {
     struct cpam_err err;
@@ -200,7 +186,6 @@ suite(void)
     tcase_add_test(tcase, key_is_the_directorys_own);
     tcase_add_test(tcase, spool_that_is_not_there);
     tcase_add_test(tcase, folder_that_others_may_enter_is_refused);
-    tcase_add_test(tcase, a_spool_where_everybody_may_rename_is_refused);
     tcase_add_test(tcase, link_in_its_place_is_refused);
     tcase_add_test(tcase, folder_of_another_user_is_refused);
     tcase_add_test(tcase, F9_spool_in_pg_wal_is_refused);
