@@ -79,6 +79,28 @@ s3_store_locked(struct s3_store *self, const struct s3_put *put, const struct s3
 }
 
 enum cpam_status
+s3_store_settle(struct store *store, const char *key, struct cpam_err *err)
+{
+    struct s3_store *self = (struct s3_store *) store;
+    struct deadline deadline = store_operation_deadline(store);
+    struct s3_put put = {.lock = true};
+    enum s3_store_locks locks;
+    int known = self->locks;
+
+    if (self->base.lock_us == 0 ||
+        (known != S3_STORE_LOCKS_NOT_SEEN && known != S3_STORE_LOCKS_AFTER_PUT))
+        return CPAM_OK;
+    CPAM_TRY(s3_store_key(self, key, &put.key, err));
+    enum cpam_status status = settle(self, &put, "", deadline, &locks, err);
+    if (status == CPAM_OK || locks != S3_STORE_LOCKS_NOT || known == S3_STORE_LOCKS_AFTER_PUT ||
+        status == CPAM_TRANSIENT || status == CPAM_DEADLINE)
+        return status;
+    cpam_log(LOG_WARNING, "what is there is not locked, as object_lock asks for: %s; %s", err->text,
+             grant);
+    return CPAM_OK;
+}
+
+enum cpam_status
 s3_store_prove_lock(struct s3_store *self, const char *full, struct deadline deadline,
                     struct cpam_err *err)
 {

@@ -75,6 +75,9 @@ enum cpam_status s3_store_confirm(struct s3_store *self, const char *full,
 enum cpam_status s3_store_locked(struct s3_store *self, const struct s3_put *put,
                                  const struct s3_info *info, struct deadline deadline,
                                  struct cpam_err *err) CPAM_CHECK;
+/* An object that is there already: whoever put it may have died before he locked it apart. */
+enum cpam_status s3_store_settle(struct store *store, const char *key,
+                                 struct cpam_err *err) CPAM_CHECK;
 /* For s3_store_prepare: the same of an object that was just put; fails where it can't be locked. */
 enum cpam_status s3_store_prove_lock(struct s3_store *self, const char *full,
                                      struct deadline deadline, struct cpam_err *err) CPAM_CHECK;

@@ -71,8 +71,9 @@ look_out(void *arg, const struct s3_entry *entry, struct cpam_err *err)
 }
 
 /*
- * A bucket that gives an id to what is put keeps versions, whatever it tells of itself: its policy may
- * hide ?versioning, or somebody switched it on since it was asked.
+ * A bucket that names a version of what it has keeps versions, whatever it tells of itself: its policy may
+ * hide ?versioning, or somebody switched it on since it was asked.  The answer to a put proves nothing:
+ * Cloudflare R2 has an id in it, and no versions.
  */
 static bool
 names_version(const struct s3_info *info)
@@ -88,6 +89,8 @@ confirm_among_versions(struct s3_store *self, const char *full, const struct s3_
     const char *bucket = s3_bucket(self->s3);
 
     enum cpam_status status = s3_versions(self->s3, full, look_out, &lookout, deadline, err);
+    if (status == CPAM_REFUSED && s3_code_is(self->s3, "NotImplemented"))
+        return CPAM_OK; /* what can't be listed can't be in front of it when it is read */
     if (status == CPAM_REFUSED)
     {
         cpam_err_prefix(err,
@@ -123,7 +126,7 @@ s3_store_confirm(struct s3_store *self, const char *full, const struct s3_info *
     struct s3_info found;
 
     CPAM_TRY(s3_store_versioned(self, deadline, &versioned, err));
-    if (versioned || names_version(put))
+    if (versioned)
         return confirm_among_versions(self, full, put, deadline, err);
     enum cpam_status status = s3_head(self->s3, full, NULL, deadline, &found, err);
     if (status == CPAM_NOT_FOUND)
@@ -134,6 +137,8 @@ s3_store_confirm(struct s3_store *self, const char *full, const struct s3_info *
     }
     if (status != CPAM_OK)
         return status;
+    if (names_version(&found) && names_version(put))
+        return confirm_among_versions(self, full, put, deadline, err);
     if (found.size != put->size || strcmp(found.etag, put->etag) != 0)
         return cpam_fail(err, CPAM_CORRUPT, 0,
                          "\"s3://%s/%s\" was put with %" PRIu64 " bytes and ETag %s, but the store "

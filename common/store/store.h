@@ -196,7 +196,7 @@ enum cpam_status store_versions(struct store *store, const char *key, struct sto
 /*
  * Make sure that an object somebody else put is durable, before its presence is acknowledged: who
  * put it into a directory may have been killed between giving it its name and the fsync that makes
- * the name survive a power cut.  CPAM_EXISTS from a put implies it.
+ * the name survive a power cut, or into a bucket between the put and the lock.  CPAM_EXISTS from a put implies it.
  */
 enum cpam_status store_settle(struct store *store, const char *key,
                               struct cpam_err *err) CPAM_CHECK;

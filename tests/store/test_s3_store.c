@@ -143,19 +143,24 @@ static const struct
      CPAM_REFUSED,
      "AccessDenied"},
     /* it says nothing of versions, or nothing true any more, and has them */
-    {{PUT_V2, UNTOLD, LISTED(VERSION("v2", "5"))}, 3, CPAM_OK, ""},
-    {{PUT_V2, UNTOLD, LISTED(VERSION("v2", "5") VERSION("v1", "9"))},
-     3,
+    {{PUT_V2, UNTOLD, HEAD_V2, LISTED(VERSION("v2", "5"))}, 4, CPAM_OK, ""},
+    {{PUT_V2, UNTOLD, HEAD_V2, LISTED(VERSION("v3", "9") VERSION("v2", "5"))}, 4, CPAM_OK, ""},
+    {{PUT_V2, UNTOLD, HEAD_V2, LISTED(VERSION("v2", "5") VERSION("v1", "9"))},
+     4,
      CPAM_EXISTS,
      "has an older version"},
-    {{PUT_V2, NEVER, LISTED(VERSION("v2", "5") VERSION("null", "9"))},
-     3,
+    {{PUT_V2, NEVER, HEAD_V2, LISTED(VERSION("v2", "5") VERSION("null", "9"))},
+     4,
      CPAM_EXISTS,
      "has an older version"},
-    {{PUT_V2, UNTOLD, {.status = 403, .body = ERROR("AccessDenied")}},
-     3,
+    {{PUT_V2, UNTOLD, HEAD_V2, {.status = 403, .body = ERROR("AccessDenied")}},
+     4,
      CPAM_REFUSED,
      "whether \"s3://cpam/f/demo/k\" has an older one"},
+    /* an id in the answer to a put, and no versions (R2) */
+    {{PUT_V2, UNTOLD, HEAD_OF("5", MD5)}, 3, CPAM_OK, ""},
+    {{PUT_V2, UNTOLD, HEAD_OF("5", "x")}, 3, CPAM_CORRUPT, "now has 5 bytes and ETag x"},
+    {{PUT_V2, UNTOLD, HEAD_V2, {.status = 501, .body = ERROR("NotImplemented")}}, 4, CPAM_OK, ""},
     {{PUT_DONE, UNTOLD, HEAD_V2, LISTED(VERSION("v2", "5") VERSION("v1", "9"))},
      4,
      CPAM_EXISTS,
@@ -248,7 +253,8 @@ static const struct
     {{PUT_ONE, HEAD_OF("5", MD5), RETAINED, HEAD_OF("5", MD5), PUT_NEXT}, 8, 1, CPAM_OK},
     {{PUT_ONE, HEAD_OF("5", MD5), DENIED, PUT_NEXT}, 7, 1, CPAM_OK},
     /* what lies in front is not ours: the next one is looked at */
-    {{PUT_V2, NEVER, LISTED(VERSION("v2", "5")), HEAD_OF("5", MD5), PUT_NEXT, HEAD_LOCKED},
+    {{PUT_V2, VERSIONED, LISTED(VERSION("v2", "5")), HEAD_OF("5", MD5), PUT_V2,
+      LISTED(VERSION("v2", "5")), HEAD_LOCKED},
      7,
      0,
      CPAM_OK},
@@ -267,6 +273,41 @@ START_TEST(S6_an_object_in_one_piece_is_seen_to_be_locked)
     for (const char *at = f.http.asked; (at = strstr(at, "?retention=")) != NULL; at++)
         retained++;
     ck_assert_uint_eq(retained, lockings[_i].retained);
+    close_store(&f);
+}
+END_TEST
+
+/* What somebody else put there, before it is said to be archived. */
+static const struct
+{
+    const char *mode; /* of object_lock */
+    struct fake_answer answers[3];
+    size_t count;
+    unsigned retained;
+    enum cpam_status status;
+} settlings[] = {
+    {NULL, {{0}}, 0, 0, CPAM_OK},
+    {"COMPLIANCE", {HEAD_LOCKED}, 1, 0, CPAM_OK},
+    {"COMPLIANCE", {HEAD_OF("5", MD5), RETAINED, HEAD_LOCKED}, 3, 1, CPAM_OK},
+    {"COMPLIANCE", {HEAD_OF("5", MD5), DENIED}, 2, 1, CPAM_OK}, /* a warning: not known to do it */
+    {"COMPLIANCE", {BARE_404, NO_KEY}, 2, 0, CPAM_NOT_FOUND},
+};
+
+START_TEST(S6_an_object_that_is_there_already_is_locked_too)
+{
+    struct fixture f;
+    struct cpam_err err;
+    unsigned retained = 0;
+
+    if (settlings[_i].mode == NULL)
+        open_store(&f, settlings[_i].answers, settlings[_i].count);
+    else
+        open_locking(&f, settlings[_i].mode, settlings[_i].answers, settlings[_i].count);
+    ck_assert_int_eq(store_settle(f.store, "k", &err), settlings[_i].status);
+    for (const char *at = f.http.asked; (at = strstr(at, "?retention=")) != NULL; at++)
+        retained++;
+    ck_assert_uint_eq(retained, settlings[_i].retained);
+    ck_assert_uint_eq(f.http.next, settlings[_i].count);
     close_store(&f);
 }
 END_TEST
@@ -538,6 +579,8 @@ suite(void)
 
     tcase_add_loop_test(tcase, S6_an_object_in_one_piece_is_seen_to_be_locked, 0,
                         (int) COUNT_OF(lockings));
+    tcase_add_loop_test(tcase, S6_an_object_that_is_there_already_is_locked_too, 0,
+                        COUNT_OF(settlings));
     tcase_add_test(tcase, S6_what_backups_share_is_locked_longer);
     tcase_add_loop_test(tcase, S3_a_put_is_looked_at, 0, (int) COUNT_OF(put_cases));
     tcase_add_loop_test(tcase, F1_absence_is_proven, 0, (int) COUNT_OF(absences));
