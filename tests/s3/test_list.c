@@ -230,7 +230,7 @@ static const struct
     {{VERSIONS(VERSION_OF("p/stop", "2") VERSION_OF("p/x", "2") WHOLE)}, CPAM_OK, "p/stop@2 "},
     {{VERSIONS(VERSION_OF("p/b", "2") MORE_AT("p/b", "2")), VERSIONS(VERSION_OF("p/a", "1") WHOLE)},
      CPAM_UNKNOWN,
-     "the listing goes back"},
+     "goes back"},
     {{VERSIONS(VERSION_OF("q/a", "2") WHOLE)}, CPAM_UNKNOWN, "which was not asked for"},
     {{VERSIONS(VERSION_OF("p/b", "2") MORE_AT("p/b", "2")),
       VERSIONS(VERSION_OF("p/b", "1") MORE_AT("p/b", "2"))},

@@ -62,13 +62,21 @@ static const struct
       VERSIONS(VERSION("p/a", "2") MORE_AT("p/a", "2"))},
      101,
      "does not get on"},
-    {ALL_VERSIONS, {VERSIONS(MORE_AT("p/b", "1")), VERSIONS(MORE_AT("p/a", "1"))}, 2, "goes back"},
+    /* a marker need not be a key, and need not ascend */
+    {ALL_VERSIONS, {VERSIONS(MORE_AT("p/b", "1")), VERSIONS(MORE_AT("p/a", "1"))}, 100, "get on"},
+    {ALL_VERSIONS,
+     {VERSIONS(MORE_AT("p/b", "1")), VERSIONS(MORE_AT("p/b", "1"))},
+     2,
+     "where to go on"},
     {VERSIONS_OF_ONE,
      {VERSIONS(VERSION("p/", "1") MORE_AT("p/", "1")),
       VERSIONS(VERSION("p/", "2") MORE_AT("p/", "2"))},
      100,
      "does not get on"},
-    {VERSIONS_OF_ONE, {VERSIONS(MORE_AT("p/b", "1")), VERSIONS(MORE_AT("p/a", "1"))}, 2, "back"},
+    {VERSIONS_OF_ONE,
+     {VERSIONS(MORE_AT("p/b", "1")), VERSIONS(MORE_AT("p/a", "1"))},
+     100,
+     "get on"},
 };
 
 START_TEST(P11_a_listing_that_does_not_get_on_ends)
