@@ -114,6 +114,27 @@ add_asker(struct job *job, struct deadline deadline)
     job->askers++;
 }
 
+/* The server is going to ask for what comes behind it: the threads look at that side by side. */
+static void
+look_again_behind(struct worker *worker, const struct job *asked)
+{
+    int64_t now = worker->io->ops->monotonic(worker->io);
+    size_t ahead = worker->settings->wal.push_ahead;
+    struct cpam_err ignored;
+
+    for (size_t i = queue_place(worker->queue, asked) + 1;
+         ahead > 0 && i < queue_count(worker->queue); i++)
+    {
+        struct job *job = queue_at(worker->queue, i), *fresh;
+
+        if (job->askers > 0 || job->state != JOB_DURABLE || !doubtful(worker, job))
+            continue;
+        if (queue_again(worker->queue, job, NULL, now, &fresh, &ignored) != CPAM_OK)
+            return; /* it is looked at when it is asked for */
+        ahead--;
+    }
+}
+
 /* What is durable is not what was asked about, or may be so no longer: once more, with what is there
    now. */
 static void
@@ -142,6 +163,8 @@ run_again(struct worker *worker, struct asker *asker)
             worker->askers[i].again = true;
             add_asker(fresh, worker->askers[i].deadline);
         }
+    if (doubted)
+        look_again_behind(worker, fresh);
     pthread_cond_broadcast(&worker->work);
 }
 

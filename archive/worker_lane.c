@@ -163,6 +163,8 @@ probably_absent(struct pushing *push)
     struct cpam_err ignored;
     bool list, absent;
 
+    if (push->job->doubted)
+        return false;
     pthread_mutex_lock(&worker->lock);
     known = wal_folders_find(&lane->folders, name, 0);
     absent = known != NULL && is_current(push->thread) && !wal_folder_has(known, name);

@@ -242,6 +242,7 @@ queue_again(struct queue *queue, struct job *old, const struct handoff_stamp *st
 
     CPAM_TRY(job_new(queue, &old->name, out, err));
     (*out)->listed = old->listed;
+    (*out)->doubted = stamp == NULL;
     (*out)->patient = old->failed != NULL && old->failed->status == CPAM_DEADLINE;
     if (old->stamped && stamp != NULL && handoff_stamp_same(&old->stamp, stamp))
     {
@@ -327,6 +328,14 @@ struct job *
 queue_at(struct queue *queue, size_t index)
 {
     return queue->jobs[index];
+}
+
+size_t
+queue_place(const struct queue *queue, const struct job *job)
+{
+    bool there;
+
+    return place_of(queue, &job->name, &there);
 }
 
 void

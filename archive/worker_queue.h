@@ -45,6 +45,7 @@ struct job
     unsigned askers;         /* callers that wait for it */
     struct deadline until;   /* when the last of them gives up */
     bool patient;            /* it ran out of time before: give it more than they have */
+    bool doubted;            /* it is there most likely: look before it is put */
     bool listed;             /* there was a .ready file at the last look */
     bool detached;           /* no longer in the queue; goes with its last user */
     int64_t settled;         /* us, monotonic: when it became what it is */
@@ -105,6 +106,8 @@ void queue_leave(struct queue *queue, struct job *job);
 size_t queue_open(const struct queue *queue);
 size_t queue_count(const struct queue *queue);
 struct job *queue_at(struct queue *queue, size_t index);
+/* The index of a job that is in the queue. */
+size_t queue_place(const struct queue *queue, const struct job *job);
 /* Forgets what is over and has neither a .ready file nor anybody who waits. */
 void queue_prune(struct queue *queue);
 

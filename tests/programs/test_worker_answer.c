@@ -16,6 +16,7 @@ static struct told
 } told[2];
 
 static struct worker worker;
+static struct settings settings;
 
 /* Instead of the server's: no socket. */
 void
@@ -46,6 +47,8 @@ begin(void)
     memset(&worker, 0, sizeof(worker));
     worker.io = io_posix();
     worker.lane_count = 1;
+    settings.wal.push_ahead = 2;
+    worker.settings = &settings;
     pthread_mutex_init(&worker.lock, NULL);
     pthread_cond_init(&worker.work, NULL);
     ck_assert_int_eq(queue_new(&spec, &worker.queue, &err), CPAM_OK);
@@ -83,15 +86,21 @@ run_to(enum share_state state, const struct handoff_stamp *stamp)
 static const struct handoff_stamp first = {1, 2, 3, 4}, other = {1, 2, 3, 5};
 
 static void
-done_ahead(int64_t age)
+add_done(const char *text, int64_t age)
 {
     struct archive_name name;
     struct cpam_err err;
     struct job *job;
 
-    ck_ok(archive_name_parse(NAME, &name, &err), &err);
+    ck_ok(archive_name_parse(text, &name, &err), &err);
     ck_ok(queue_add(worker.queue, &name, &job, &err), &err);
     run_before(age, SHARE_DONE, &first);
+}
+
+static void
+done_ahead(int64_t age)
+{
+    add_done(NAME, age);
 }
 
 /* The second question comes between the end of a push and the answer to the first. */
@@ -157,6 +166,26 @@ START_TEST(P10_what_was_done_under_an_earlier_opening_is_looked_at_again)
 }
 END_TEST
 
+/* What the server will ask for next is looked at meanwhile, as far as it looks ahead. */
+START_TEST(P9_P10_what_comes_behind_it_is_looked_at_again_as_well)
+{
+    static const char *const behind[] = {"000000010000000000000006", "000000010000000000000007",
+                                         "000000010000000000000008", "000000010000000000000009"};
+
+    done_ahead(INT64_C(61) * 1000000);
+    for (size_t i = 0; i < 4; i++)
+        add_done(behind[i], i == 1 ? 0 : INT64_C(61) * 1000000);
+    answer_asked(&worker, waiter(0), NAME, &first, (struct deadline){0});
+    ck_assert_int_eq(told[0].times, 0);
+    ck_assert(queue_find(worker.queue, NAME)->doubted);
+    ck_assert_int_eq(queue_find(worker.queue, behind[0])->state, JOB_OPEN);
+    ck_assert(queue_find(worker.queue, behind[0])->doubted);
+    ck_assert_int_eq(queue_find(worker.queue, behind[1])->state, JOB_DURABLE);
+    ck_assert_int_eq(queue_find(worker.queue, behind[2])->state, JOB_OPEN);
+    ck_assert_int_eq(queue_find(worker.queue, behind[3])->state, JOB_DURABLE);
+}
+END_TEST
+
 START_TEST(P10_what_was_done_long_ago_is_looked_at_again)
 {
     done_ahead(INT64_C(61) * 1000000);
@@ -209,6 +238,7 @@ suite(void)
                    P9_who_waits_for_a_file_hears_of_it_when_another_one_of_its_name_is_asked_for);
     tcase_add_test(tcase, P9_what_was_done_ahead_is_acknowledged_at_once);
     tcase_add_test(tcase, P10_what_was_done_under_an_earlier_opening_is_looked_at_again);
+    tcase_add_test(tcase, P9_P10_what_comes_behind_it_is_looked_at_again_as_well);
     tcase_add_test(tcase, P10_what_was_done_long_ago_is_looked_at_again);
     tcase_add_test(tcase, P10_a_repository_that_is_opened_anew_while_it_is_pushed_is_asked_again);
     tcase_add_test(tcase, P11_the_last_who_gives_up_decides_how_long_it_may_take);
