@@ -2,46 +2,11 @@
  * test_dir_store.c - a directory store keeps the store's promises: names taken once, absence proven,
  * ranges exact, listings in the byte order of whole keys.
  */
-#include "suite.h"
+#include "dir_fixture.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
 #include <sys/stat.h>
-#include <unistd.h>
-
-#include "store/dir_store.h"
-
-static char root[64];
-static struct store *store;
-static struct cpam_err err;
-
-static void
-shell(const char *fmt)
-{
-    char command[512];
-
-    snprintf(command, sizeof(command), "cd '%s' && %s", root, fmt);
-    ck_assert_msg(system(command) == 0, "%s", command);
-}
-
-static void
-open_store(void)
-{
-    snprintf(root, sizeof(root), "/tmp/cpam-test-dir.XXXXXX");
-    ck_assert_ptr_nonnull(mkdtemp(root));
-    ck_ok(dir_store_open(io_posix(), root, &store, &err), &err);
-}
-
-static void
-close_store(void)
-{
-    char command[256];
-
-    store_free(store);
-    snprintf(command, sizeof(command), "chmod -R u+rwx '%s'; rm -rf '%s'", root, root);
-    ck_assert_int_eq(system(command), 0);
-}
 
 static void
 put(const char *key, const char *body)
