@@ -225,7 +225,7 @@ START_TEST(a_body_from_a_descriptor)
              CPAM_INVALID, "ended after", &err);
     ck_fails(store_get_buf(store, "w/b", NULL, NULL, &buf, size, NULL, &err), CPAM_NOT_FOUND,
              "is not in", &err);
-    fclose(file);
+    ck_assert_int_eq(fclose(file), 0);
 }
 END_TEST
 
