@@ -79,29 +79,38 @@ check_archiver_through(const struct checked_archiver *archiver, const char *name
     return CPAM_OK;
 }
 
-/* Histories first, then by name: as pgarch.c takes them. */
+/* The file of a .ready entry; false for other entries.  What is no name of the archive keeps the archiver
+   just as busy, among the segments. */
 static bool
-comes_before(const char *left, const char *right)
+waiting_file(const char *entry, struct archive_name *out)
 {
-    bool left_first = strstr(left, ".history") != NULL;
-    bool right_first = strstr(right, ".history") != NULL;
+    const char *dot = strrchr(entry, '.');
+    char text[ARCHIVE_NAME_MAX];
+    struct cpam_err ignored;
 
-    if (left_first != right_first)
-        return left_first;
-    return strcmp(left, right) < 0;
+    if (dot == NULL || strcmp(dot, ".ready") != 0 || (size_t) (dot - entry) >= sizeof(text))
+        return false;
+    snprintf(text, sizeof(text), "%.*s", (int) (dot - entry), entry);
+    if (archive_name_parse(text, out, &ignored) == CPAM_OK)
+        return true;
+    *out = (struct archive_name){.kind = ARCHIVE_SEGMENT};
+    snprintf(out->text, sizeof(out->text), "%s", text);
+    return true;
 }
 
-/* The file the archiver has to archive next, and how many there are; "": none, or it can't be told. */
+/* The file the archiver has to archive next, and how many there are; its text is "": none, or it can't be
+   told. */
 static void
-find_next(const struct checked_archiver *archiver, char next[ARCHIVE_NAME_MAX], size_t *count)
+find_next(const struct checked_archiver *archiver, struct archive_name *next, size_t *count)
 {
     struct io *io = archiver->server->io;
     CPAM_AUTO(cpam_buf_clear) struct cpam_buf path = {0};
     struct cpam_err ignored;
-    struct dirent *entry;
+    const struct dirent *entry;
+    struct archive_name name;
     DIR *dir = NULL;
 
-    next[0] = '\0';
+    next->text[0] = '\0';
     *count = 0;
     if (cpam_buf_printf(&path, 1 << 16, &ignored, "%s/" STATUS_FOLDER, archiver->server->data) ==
             CPAM_OK &&
@@ -110,17 +119,9 @@ find_next(const struct checked_archiver *archiver, char next[ARCHIVE_NAME_MAX], 
     if (dir == NULL)
         return;
     while ((entry = io->ops->readdir(io, dir)) != NULL)
-    {
-        const char *dot = strrchr(entry->d_name, '.');
-        char name[ARCHIVE_NAME_MAX];
-
-        if (dot == NULL || strcmp(dot, ".ready") != 0 ||
-            (size_t) (dot - entry->d_name) >= sizeof(name))
-            continue;
-        snprintf(name, sizeof(name), "%.*s", (int) (dot - entry->d_name), entry->d_name);
-        if ((*count)++ == 0 || comes_before(name, next))
-            memcpy(next, name, sizeof(name));
-    }
+        if (waiting_file(entry->d_name, &name) &&
+            ((*count)++ == 0 || archive_name_order(&name, next) < 0))
+            *next = name;
     io->ops->closedir(io, dir);
 }
 
@@ -128,14 +129,15 @@ void
 check_archiver_tell(const struct checked_archiver *archiver, struct cpam_err *err)
 {
     CPAM_AUTO(pgrows_free) struct pgrows *rows = NULL;
-    char next[ARCHIVE_NAME_MAX], waiting[ARCHIVE_NAME_MAX + 64] = "";
+    char waiting[ARCHIVE_NAME_MAX + 64] = "";
+    struct archive_name next;
     struct cpam_err unused;
     size_t count;
 
-    find_next(archiver, next, &count);
-    if (next[0] != '\0')
+    find_next(archiver, &next, &count);
+    if (next.text[0] != '\0')
         snprintf(waiting, sizeof(waiting), "; next of %zu file%s that wait for it: %s", count,
-                 count == 1 ? "" : "s", next);
+                 count == 1 ? "" : "s", next.text);
     cpam_err_hint(err, "the server's log says why archiving fails%s", waiting);
     if (check_server_ask(archiver->server,
                          "SELECT failed_count, coalesce(last_failed_wal, '-'), "

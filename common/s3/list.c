@@ -14,9 +14,9 @@
 enum
 {
     PAGES_MAX = 1 << 20,
-    STILL_MAX =
-        100 /* pages in a row without a later key: of one key's versions, or of what is filtered
-                       out on the other side */
+    /* pages in a row without a later key: of one key's versions, or of what is filtered out on the other
+       side */
+    STILL_MAX = 100
 };
 
 /* After a truncated page: later says whether it had a key behind those before. */
